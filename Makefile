@@ -1,0 +1,72 @@
+# `make help` lists the targets. The two that matter: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TORCH := torch==2.13.0
+# On Linux PyPI's torch carries gigabytes of CUDA. Without a GPU, and unless pip already finds a CPU build, PyTorch's own
+# index is asked for one.
+CPU_INDEX = --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu
+DEMO := runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench data lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+
+setup: $(READY) ## make the environment in .venv
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Expected Python 3.11 or newer, got `$(PYTHON) --version`. Name another with: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Setting up $(VENV), once: some minutes and up to 2 GB (more with CUDA)."
+	$(PYTHON) -m venv $(VENV)
+	@index=; \
+	if [ "`uname -s`" = Linux ] && ! command -v nvidia-smi >/dev/null && \
+	  ! $(BIN)/python -m pip install --dry-run --no-deps --disable-pip-version-check $(TORCH) 2>/dev/null | grep -q '+cpu'; \
+	then index='$(CPU_INDEX)'; fi; \
+	set -x; $(PIP) -c constraints.txt $$index $(TORCH)
+	$(PIP) -c constraints.txt -e '.[demo,dev]'
+	@touch $@
+
+demo: $(READY) ## train a small network (2 minutes on 2 cores), evaluate it, say where to look
+	@rm -rf $(DEMO)
+	$(BIN)/python train.py experiment=quick hydra.run.dir=$(DEMO)/train
+	$(BIN)/python evaluate.py checkpoint=$(DEMO)/train/checkpoints/best.ckpt 'method=[checkpoint,laplacian,mean]' \
+	  hydra.run.dir=$(DEMO)/evaluate
+	@echo
+	@echo "Look at:"
+	@echo "  fused images      $(DEMO)/evaluate/synthetic/checkpoint/*-fused.png"
+	@echo "  decision maps     $(DEMO)/evaluate/synthetic/checkpoint/*-map.png"
+	@echo "  differences       $(DEMO)/evaluate/synthetic/checkpoint/*-difference.png"
+	@echo "  all side by side  $(DEMO)/evaluate/synthetic/checkpoint/*-panel.png"
+	@echo "  training curves   $(DEMO)/train/curves.png"
+	@echo "  checkpoint        $(DEMO)/train/checkpoints/best.ckpt"
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest -q
+
+lint: $(READY) ## check style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## measure the cost of synthesis beside the training step
+	$(BIN)/python benchmarks/synthesis.py
+
+data: $(READY) ## fetch the Lytro and the grayscale pairs into data/ (research use)
+	$(BIN)/python -m mfif.data.download lytro grayscale --root data
+
+lock: $(READY) ## resolve constraints.txt anew from pyproject.toml
+	echo $(TORCH) | $(BIN)/uv pip compile --universal --all-extras --no-header --python-version 3.11 --upgrade \
+	  --constraints - --output-file constraints.txt pyproject.toml
+
+clean: ## remove the environment and all runs
+	rm -rf $(VENV) runs

@@ -1,0 +1,18 @@
+"""Multi-focus image fusion: train, compare and report fusion methods, and fuse photographs."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mfif.inference import Fuser, fuse, load
+
+__all__ = ["Fuser", "__version__", "fuse", "load"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Torch takes seconds to import; the parts that do without it should not wait.
+    if name in ("Fuser", "fuse", "load"):
+        from mfif import inference
+
+        return getattr(inference, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

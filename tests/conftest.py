@@ -1,0 +1,68 @@
+"""Fixtures for all tests."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository, importable, so that tests reach train.py and evaluate.py."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real pairs and reference values; they lie beside the repository where they are at all."""
+    folder = Path(os.environ.get("MFIF_SHARED", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        reason = f"needs {folder} (real pairs and reference values), absent here"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder
+
+
+def photograph(seed: int, height: int = 72, width: int = 96, channels: int = 3) -> np.ndarray:
+    """A picture with edges and texture at several scales, ``(H, W, 3)`` or ``(H, W)`` uint8."""
+    rng = np.random.default_rng(seed)
+    picture = np.zeros((height, width, channels))
+    for cell in (24, 8, 3, 1):
+        coarse = rng.random((-(-height // cell), -(-width // cell), channels))
+        picture += np.kron(coarse, np.ones((cell, cell, 1)))[:height, :width]
+    levels = (picture / 4 * 255).astype(np.uint8)
+    return levels if channels > 1 else levels[..., 0]
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six small photographs."""
+    folder = tmp_path_factory.mktemp("photos")
+    for index in range(6):
+        Image.fromarray(photograph(index)).save(folder / f"photo-{index}.png")
+    return folder
+
+
+@pytest.fixture
+def pair_folder(tmp_path: Path) -> Path:
+    """Two real-looking pairs, colour and gray, each image sharp on one half and blurred on the other."""
+    from scipy.ndimage import gaussian_filter
+
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for name, channels in (("colour", 3), ("gray", 1)):
+        sharp = photograph(7, 64, 80, channels)
+        blurred = gaussian_filter(sharp, (2, 2, 0) if channels == 3 else 2)
+        left = np.arange(80) < 40
+        mask = left[None, :, None] if channels == 3 else left[None, :]
+        Image.fromarray(np.where(mask, sharp, blurred)).save(folder / f"{name}-A.png")
+        Image.fromarray(np.where(mask, blurred, sharp)).save(folder / f"{name}-B.png")
+    return folder
