@@ -1,0 +1,44 @@
+"""The gray 8-bit image every fusion metric of the field starts from."""
+
+import torch
+from torch import Tensor
+
+from mfif.pair import luma
+
+
+def working_dtype(device: torch.device) -> torch.dtype:
+    """Type the metrics compute in: float64, as the reference code, or float32 where the device lacks it (MPS)."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def gray8(image: Tensor, data_range: float = 1.0) -> Tensor:
+    """Turn images into MATLAB's 8-bit gray, held as floats: whole numbers 0..255.
+
+    Channels are rounded to 8 bit before they are mixed and again after, so that an image in memory scores what the file
+    it is saved to scores. Values outside the range are clipped. Rounding is half up, as MATLAB's, and passes gradients
+    through unchanged (they would be zero otherwise).
+
+    Args:
+        image: ``(B, 1, H, W)`` or ``(B, 3, H, W)`` in [0, data_range]; any real type.
+        data_range: Value of white in `image`.
+
+    Returns:
+        ``(B, H, W)`` in `working_dtype`; NaN where a pixel of `image` is not finite.
+
+    Source: ``uint8(round(.))`` of MATLAB's ``rgb2gray`` (`mfif.pair.luma`).
+
+    Example:
+        >>> import torch
+        >>> gray8(torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 1, 3))
+        tensor([[[  0., 128., 255.]]], dtype=torch.float64)
+    """
+    pixels = image.to(working_dtype(image.device)) * (255 / data_range)
+    # clamp() would turn an infinity into a plausible gray level.
+    pixels = pixels.masked_fill(~pixels.isfinite(), torch.nan).clamp(0, 255)
+    with torch.autocast(pixels.device.type, enabled=False):  # float32 sums would drop to half precision inside it
+        return _round(luma(_round(pixels))).squeeze(1)
+
+
+def _round(pixels: Tensor) -> Tensor:
+    rounded = torch.floor(pixels + 0.5)
+    return pixels + (rounded - pixels).detach() if pixels.requires_grad else rounded

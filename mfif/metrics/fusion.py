@@ -1,0 +1,277 @@
+"""The fusion metrics as torchmetrics classes: thin sums over the functions in `mfif.metrics.functional`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.utilities import rank_zero_warn
+from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
+
+from mfif.metrics.functional import en, map_accuracy, psnr, q_g, q_mi, viff
+from mfif.metrics.functional.q_g import Variant
+from mfif.metrics.functional.validation import check_values
+
+
+class FusionMetric(Metric, ABC):
+    """Mean over all images of one score per image, the same for any batching and any number of processes.
+
+    A subclass says in `score` how one batch is scored and names the arguments again in `update`, by which
+    `torchmetrics.MetricCollection` gives each metric its own share of one set of keyword arguments.
+
+    Images without a score (NaN, see each function) are counted apart: `compute` averages the others and warns of how
+    many were left out; `score` shows which. Without any scored image, the mean is NaN.
+    """
+
+    full_state_update = False
+    is_differentiable = False
+    higher_is_better = True
+
+    total: Tensor
+    count: Tensor
+    unscored: Tensor
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Where Apple's GPUs are in reach the sum must be float32: they have no float64 to move it to.
+        dtype = torch.float32 if torch.backends.mps.is_available() else torch.float64
+        self.add_state("total", torch.zeros((), dtype=dtype), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("unscored", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    @abstractmethod
+    def score(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Score each image of a batch, ``(B,)``, without adding it to the mean."""
+
+    def add(self, scores: Tensor) -> None:
+        """Add scores ``(B,)`` to the mean."""
+        missing = scores.isnan()
+        self.total = self.total + scores.masked_fill(missing, 0).sum()
+        self.unscored = self.unscored + missing.sum()
+        self.count = self.count + (scores.numel() - missing.sum())
+
+    def compute(self) -> Tensor:
+        """Average the scores added so far, over all processes; 0-dimensional."""
+        unscored = int(self.unscored)
+        if unscored:
+            rank_zero_warn(
+                f"{type(self).__name__}: {unscored} of {unscored + int(self.count)} images have no score (NaN) and are "
+                "not in the mean; `score` shows which."
+            )
+        return self.total / self.count
+
+    def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: _AX_TYPE | None = None) -> _PLOT_OUT_TYPE:
+        """Plot `val`, one result or several, or the current mean; returns figure and axes."""
+        return self._plot(val, ax)
+
+
+class QMI(FusionMetric):
+    """Q_MI: information shared with the sources, 0..2; see `mfif.metrics.functional.q_mi`.
+
+    Args:
+        data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
+        **kwargs: For `torchmetrics.Metric`.
+
+    Example:
+        >>> import torch
+        >>> image = torch.arange(16).view(1, 1, 4, 4) / 15
+        >>> QMI()(image, image, image)
+        tensor(2., dtype=torch.float64)
+    """
+
+    plot_lower_bound = 0.0
+    plot_upper_bound = 2.0
+
+    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_range = data_range
+
+    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
+        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_mi`, and finite."""
+        scores = q_mi(fused, source_a, source_b, self.data_range)
+        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
+        return scores
+
+    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
+        """Add a batch to the mean."""
+        self.add(self.score(fused, source_a, source_b))
+
+
+class QG(FusionMetric):
+    """Q_G: edges kept from the sources, 0..1; see `mfif.metrics.functional.q_g`.
+
+    Args:
+        data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
+        variant: "zl", the original toolbox and the paper's, or "yl", its correction.
+        **kwargs: For `torchmetrics.Metric`.
+
+    Example:
+        >>> import torch
+        >>> image = torch.arange(16).view(1, 1, 4, 4) / 15
+        >>> QG()(image, image, image).round(decimals=5)
+        tensor(0.9867, dtype=torch.float64)
+    """
+
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
+    def __init__(self, data_range: float = 1.0, variant: Variant = "zl", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_range = data_range
+        self.variant = variant
+
+    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
+        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_g`, and finite."""
+        scores = q_g(fused, source_a, source_b, self.data_range, self.variant)
+        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
+        return scores
+
+    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
+        """Add a batch to the mean."""
+        self.add(self.score(fused, source_a, source_b))
+
+
+class EN(FusionMetric):
+    """EN: entropy of the fused image in bits, 0..8; see `mfif.metrics.functional.en`.
+
+    Args:
+        data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
+        **kwargs: For `torchmetrics.Metric`.
+
+    Example:
+        >>> import torch
+        >>> EN()(torch.arange(16).view(1, 1, 4, 4) / 15)
+        tensor(4., dtype=torch.float64)
+    """
+
+    plot_lower_bound = 0.0
+    plot_upper_bound = 8.0
+
+    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_range = data_range
+
+    def score(self, fused: Tensor) -> Tensor:
+        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.en`, and finite."""
+        scores = en(fused, self.data_range)
+        check_values({"fused": fused}, {}, self.data_range)
+        return scores
+
+    def update(self, fused: Tensor) -> None:
+        """Add a batch to the mean."""
+        self.add(self.score(fused))
+
+
+class VIFF(FusionMetric):
+    """VIFF: visual information kept from the sources, about 0..1; see `mfif.metrics.functional.viff`.
+
+    Args:
+        data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
+        **kwargs: For `torchmetrics.Metric`.
+
+    Example:
+        >>> import torch
+        >>> image = torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(0))
+        >>> VIFF()(image, image, image).round(decimals=5)
+        tensor(1., dtype=torch.float64)
+    """
+
+    is_differentiable = True
+    plot_lower_bound = 0.0
+
+    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_range = data_range
+
+    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
+        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.viff`, and finite."""
+        scores = viff(fused, source_a, source_b, self.data_range)
+        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
+        return scores
+
+    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
+        """Add a batch to the mean."""
+        self.add(self.score(fused, source_a, source_b))
+
+
+class PSNR(FusionMetric):
+    """PSNR: mean over images of each image's PSNR against the truth, in dB; see `mfif.metrics.functional.psnr`.
+
+    Two equal images score infinity, and then so does the mean: it is not hidden.
+
+    Args:
+        data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
+        **kwargs: For `torchmetrics.Metric`.
+
+    Example:
+        >>> import torch
+        >>> PSNR()(torch.full((1, 1, 2, 2), 0.6), torch.full((1, 1, 2, 2), 0.5)).round(decimals=3)
+        tensor(20., dtype=torch.float64)
+    """
+
+    is_differentiable = True
+
+    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_range = data_range
+
+    def score(self, fused: Tensor, sharp: Tensor) -> Tensor:
+        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.psnr`, and finite."""
+        scores = psnr(fused, sharp, self.data_range)
+        check_values({"fused": fused}, {"sharp": sharp}, self.data_range)
+        return scores
+
+    def update(self, fused: Tensor, sharp: Tensor) -> None:
+        """Add a batch to the mean."""
+        self.add(self.score(fused, sharp))
+
+
+class MapAccuracy(FusionMetric):
+    """Share of pixels given to the right source, 0..1; see `mfif.metrics.functional.map_accuracy`.
+
+    Example:
+        >>> import torch
+        >>> MapAccuracy()(torch.tensor([0.9, 0.6]).view(1, 1, 1, 2), torch.tensor([1.0, 0.0]).view(1, 1, 1, 2))
+        tensor(0.5000, dtype=torch.float64)
+    """
+
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
+    def score(self, alpha: Tensor, alpha_true: Tensor) -> Tensor:
+        """Score each map, ``(B,)``; maps as in `mfif.metrics.functional.map_accuracy`, and finite."""
+        scores = map_accuracy(alpha, alpha_true)
+        check_values({"alpha": alpha}, {"alpha_true": alpha_true}, data_range=1.0)
+        return scores
+
+    def update(self, alpha: Tensor, alpha_true: Tensor) -> None:
+        """Add a batch to the mean."""
+        self.add(self.score(alpha, alpha_true))
+
+
+def paper_metrics(data_range: float = 1.0) -> MetricCollection:
+    """The four metrics of the paper under its names: Q_MI, Q_G, EN, VIFF.
+
+    Args:
+        data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
+
+    Returns:
+        A collection to call with the keywords `fused`, `source_a`, `source_b`; others are ignored.
+
+    Example:
+        >>> import torch
+        >>> image = torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(0))
+        >>> scores = paper_metrics()(fused=image, source_a=image, source_b=image)
+        >>> {name: round(score.item(), 3) for name, score in scores.items()}
+        {'EN': 7.922, 'Q_G': 0.987, 'Q_MI': 2.0, 'VIFF': 1.0}
+    """
+    metrics: dict[str, Metric | MetricCollection] = {
+        "Q_MI": QMI(data_range),
+        "Q_G": QG(data_range),
+        "EN": EN(data_range),
+        "VIFF": VIFF(data_range),
+    }
+    # Compute groups would merge metrics whose sums happen to agree after the first batch.
+    return MetricCollection(metrics, compute_groups=False)
