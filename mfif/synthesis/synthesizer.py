@@ -1,0 +1,137 @@
+"""Synthesize training pairs: draw the parameters on the CPU, apply them where the photographs are."""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from mfif.pair import FocusPair
+from mfif.synthesis.compose import compose
+
+
+class KernelSet(Protocol):
+    """Blur kernels to choose from, see `mfif.synthesis.kernels`."""
+
+    variants: int
+
+    def draw(self, variant: Tensor, generator: Generator) -> Tensor:
+        """Parameters of one kernel per sample, first dimension ``B``."""
+
+    def render(self, parameters: Tensor) -> Tensor:
+        """Kernels ``(B, K)`` or ``(B, K, K)``."""
+
+
+class TemplateSet(Protocol):
+    """Focus templates to choose from, see `mfif.synthesis.templates`."""
+
+    variants: int
+
+    def draw(self, variant: Tensor, generator: Generator) -> Tensor:
+        """Parameters of one template per sample, first dimension ``B``."""
+
+    def render(self, parameters: Tensor, size: int) -> Tensor:
+        """Maps ``(B, 1, size, size)``."""
+
+
+class PairDraw(NamedTuple):
+    """All that a batch of pairs depends on, small enough to travel.
+
+    Attributes:
+        crop: Index of each sample's photograph in the crop bank, ``(B,)``.
+        kernel: Drawn parameters of the kernels, ``(B, ...)``.
+        template: Drawn parameters of the templates, ``(B, ...)``.
+        exchange: Whether the sources change places, bool ``(B,)``.
+        seed: Seed of the noise, which is drawn where it is added.
+    """
+
+    crop: Tensor
+    kernel: Tensor
+    template: Tensor
+    exchange: Tensor
+    seed: int
+
+    def part(self, start: int, stop: int) -> "PairDraw":
+        """The draw of some of the batch's pairs, with noise of its own."""
+        kernel, template = self.kernel[start:stop], self.template[start:stop]
+        return PairDraw(self.crop[start:stop], kernel, template, self.exchange[start:stop], self.seed + start)
+
+
+class Synthesizer:
+    """Turns indices of pairs into pairs.
+
+    Pairs are enumerated, not stored: pair ``n`` of a bank of ``N`` crops is crop ``n // (T K)`` with template
+    ``n // K % T`` and kernel ``n % K``, for ``T`` templates and ``K`` kernels; sets that draw at random count as one.
+
+    Args:
+        kernels: The blur kernels.
+        templates: The focus templates.
+        exchange: Whether the two sources change places at random, with probability one half.
+        noise: Largest standard deviation of Gaussian noise added to both sources, in units of the range [0, 1]; each
+            sample draws its own level uniformly from 0, and values are clipped. The sharp photograph stays clean.
+
+    Raises:
+        ValueError: `noise` is negative.
+
+    Source: sec. 3.1 of Zeng et al., ICASSP 2020; the noise is ours.
+    """
+
+    def __init__(self, kernels: KernelSet, templates: TemplateSet, exchange: bool = True, noise: float = 0.0) -> None:
+        if noise < 0:
+            raise ValueError(f"Expected `noise` to be zero or positive, got {noise}.")
+        self.kernels = kernels
+        self.templates = templates
+        self.exchange = exchange
+        self.noise = noise
+
+    @property
+    def pairs_per_crop(self) -> int:
+        """Pairs in which each crop takes part once an epoch."""
+        return self.templates.variants * self.kernels.variants
+
+    def draw(self, pair: Tensor, generator: Generator) -> PairDraw:
+        """Decide everything about a batch.
+
+        Args:
+            pair: Indices of pairs, ``(B,)`` in [0, crops * pairs_per_crop).
+            generator: Source of all randomness, on the CPU.
+
+        Returns:
+            The draw, on the CPU.
+        """
+        kernel = pair % self.kernels.variants
+        template = pair // self.kernels.variants % self.templates.variants
+        coin = torch.rand(len(pair), generator=generator) < 0.5
+        return PairDraw(
+            crop=pair // self.pairs_per_crop,
+            kernel=self.kernels.draw(kernel, generator),
+            template=self.templates.draw(template, generator),
+            exchange=coin & self.exchange,
+            seed=int(torch.randint(2**62, (), generator=generator)),
+        )
+
+    def __call__(self, sharp: Tensor, draw: PairDraw) -> FocusPair:
+        """Apply a draw to photographs, on their device; one that is not square takes the centre of its template.
+
+        Args:
+            sharp: The draw's photographs, ``(B, C, H, W)`` in [0, 1].
+            draw: What `draw` decided, on the device of `sharp`.
+
+        Returns:
+            The pairs.
+        """
+        height, width = sharp.shape[-2:]
+        side = max(height, width)
+        top, left = (side - height) // 2, (side - width) // 2
+        template = self.templates.render(draw.template, side)[..., top : top + height, left : left + width]
+        pair = compose(sharp, self.kernels.render(draw.kernel), template, draw.exchange)
+        return self._add_noise(pair, draw.seed) if self.noise else pair
+
+    def _add_noise(self, pair: FocusPair, seed: int) -> FocusPair:
+        generator = torch.Generator(pair.a.device).manual_seed(seed)
+        shape = (len(pair.a), 1, 1, 1)
+        level = self.noise * torch.rand(shape, generator=generator, device=pair.a.device)
+        noisy = [
+            (source + level * torch.randn(source.shape, generator=generator, device=source.device)).clamp(0, 1)
+            for source in (pair.a, pair.b)
+        ]
+        return pair._replace(a=noisy[0], b=noisy[1])

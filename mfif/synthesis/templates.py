@@ -1,0 +1,104 @@
+"""Focus templates: which part of the scene each source of a pair sees sharp.
+
+A template is a decision map: 1 (white) where the first source keeps the photograph, 0 (black) where it is blurred; the
+second source takes the complement. A template set has the members of a kernel set: ``variants``, ``draw`` and
+``render(parameters, size)``, which gives maps ``(B, 1, size, size)`` on the device of the parameters.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+
+def paper_templates(size: int) -> Tensor:
+    """Six binary templates, half sharp and half blurred or nearly so.
+
+    The bitmap of the paper's six (its Fig. 4, after PCNN) is in no text we found. These are our stand-ins, in this
+    order: left half, top half, above the main diagonal, above the anti-diagonal, centred disc of half the area,
+    corner quadrant.
+
+    Args:
+        size: Side in pixels.
+
+    Returns:
+        ``(6, 1, size, size)``, zeros and ones.
+    """
+    centre = (size - 1) / 2
+    y, x = torch.meshgrid(torch.arange(size) - centre, torch.arange(size) - centre, indexing="ij")
+    disc_radius = size / math.sqrt(2 * math.pi)
+    maps = [x < 0, y < 0, x > y, x + y < 0, x**2 + y**2 <= disc_radius**2, (x < 0) & (y < 0)]
+    return torch.stack(maps).float().unsqueeze(1)
+
+
+class PaperTemplates:
+    """The six templates of the paper, each used once for every crop and kernel."""
+
+    variants = 6
+
+    def draw(self, variant: Tensor, generator: Generator) -> Tensor:
+        """Index of each sample's template, ``(B,)``."""
+        return variant
+
+    def render(self, parameters: Tensor, size: int) -> Tensor:
+        """Maps ``(B, 1, size, size)`` of the drawn indices."""
+        return paper_templates(size).to(parameters.device)[parameters]
+
+
+def random_fields(frequency: Tensor, phase: Tensor, size: int) -> Tensor:
+    """Smooth random fields, each a sum of plane waves over the unit square.
+
+    Args:
+        frequency: Angular frequencies along y and x, in radians a side, ``(B, N, 2)``.
+        phase: Phases in radians, ``(B, N)``.
+        size: Side in pixels.
+
+    Returns:
+        ``(B, size, size)``, of unit variance over random phases.
+    """
+    position = (torch.arange(size, device=phase.device, dtype=phase.dtype) + 0.5) / size
+    along_y = frequency[..., 0, None] * position
+    along_x = frequency[..., 1, None] * position + phase[..., None]
+    # cos(u + v) = cos u cos v - sin u sin v turns the sum over waves into two matrix products.
+    rows = torch.cat([along_y.cos(), -along_y.sin()], dim=1)
+    columns = torch.cat([along_x.cos(), along_x.sin()], dim=1)
+    return math.sqrt(2 / phase.shape[1]) * rows.mT @ columns
+
+
+class BlobTemplates:
+    """Irregular regions: a smooth random field cut at a random level.
+
+    The field approximates a Gaussian process with a Gaussian covariance by random plane waves (Rahimi and Recht,
+    NIPS 2007), so regions range from straight halves to many small islands with the correlation length.
+
+    Args:
+        length: Smallest and largest correlation length, as a fraction of the side; drawn uniformly in the logarithm.
+        waves: Plane waves in a field.
+
+    Raises:
+        ValueError: The bounds are not positive or not in order.
+    """
+
+    variants = 1
+
+    def __init__(self, length: Sequence[float] = (0.08, 0.6), waves: int = 24) -> None:
+        if len(length) != 2 or not 0 < length[0] <= length[1]:
+            raise ValueError(f"Expected `length` to be two bounds, 0 < low <= high, got {list(length)}.")
+        self.low, self.high = (float(bound) for bound in length)
+        self.waves = waves
+
+    def draw(self, variant: Tensor, generator: Generator) -> Tensor:
+        """Frequencies, phases and the level of each sample's field, ``(B, 3 * waves + 1)``."""
+        count = len(variant)
+        length = self.low * (self.high / self.low) ** torch.rand(count, 1, generator=generator)
+        frequency = torch.randn(count, 2 * self.waves, generator=generator) / length
+        phase = 2 * math.pi * torch.rand(count, self.waves, generator=generator)
+        level = 0.5 * torch.randn(count, 1, generator=generator)
+        return torch.cat([frequency, phase, level], dim=1)
+
+    def render(self, parameters: Tensor, size: int) -> Tensor:
+        """Maps ``(B, 1, size, size)`` of the drawn fields."""
+        frequency, phase, level = torch.split(parameters, [2 * self.waves, self.waves, 1], dim=1)
+        field = random_fields(frequency.reshape(-1, self.waves, 2), phase, size)
+        return (field > level[..., None]).float().unsqueeze(1)

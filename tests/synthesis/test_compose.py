@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import correlate
+
+from mfif.pair import blend
+from mfif.synthesis import compose, gaussian_kernels
+
+
+@pytest.fixture(params=[1, 3], ids=["gray", "rgb"])
+def case(request):
+    """Photographs, kernels, binary templates of four samples, two of which change places."""
+    generator = torch.Generator().manual_seed(0)
+    sharp = torch.rand(4, request.param, 18, 13, generator=generator)
+    kernel = gaussian_kernels(torch.tensor([3, 7, 11, 7]), torch.tensor([1.0, 1.0, 2.0, 0.7]), 11)
+    template = (torch.rand(4, 1, 18, 13, generator=generator) < 0.5).float()
+    return sharp, kernel, template, torch.tensor([False, True, False, True])
+
+
+def scipy_blur(sharp, kernel):
+    blurred = np.empty(sharp.shape)
+    for n, c in np.ndindex(*sharp.shape[:2]):
+        row = kernel[n].double().numpy()
+        blurred[n, c] = correlate(sharp[n, c].double().numpy(), np.outer(row, row), mode="mirror")
+    return torch.from_numpy(blurred).float()
+
+
+def test_smoke(case):
+    pair = compose(*case)
+    assert pair.a.shape == pair.b.shape == pair.sharp.shape == case[0].shape
+    assert pair.alpha.shape == case[2].shape
+    assert pair.sharp is case[0]
+
+
+def test_sources_are_sharp_or_blurred(case):
+    sharp, kernel, template, _ = case
+    pair = compose(sharp, kernel, template, torch.zeros(4, dtype=torch.bool))
+    blurred = scipy_blur(sharp, kernel)
+    inside = template.bool().expand_as(sharp)
+    assert torch.equal(pair.alpha, template)
+    assert torch.equal(pair.a[inside], sharp[inside])
+    assert torch.equal(pair.b[~inside], sharp[~inside])
+    torch.testing.assert_close(pair.a[~inside], blurred[~inside])
+    torch.testing.assert_close(pair.b[inside], blurred[inside])
+    assert (blurred - sharp).abs().mean() > 0.05  # the two differ
+
+
+def test_true_map_restores_the_photograph(case):
+    pair = compose(*case)
+    assert torch.equal(blend(pair.a, pair.b, pair.alpha), pair.sharp)
+
+
+def test_soft_template_mixes(case):
+    sharp, kernel, template, exchange = case
+    pair = compose(sharp, kernel, 0.25 + 0.5 * template, exchange)
+    blurred = scipy_blur(sharp, kernel)
+    torch.testing.assert_close(pair.a, blurred + pair.alpha * (sharp - blurred))
+    torch.testing.assert_close(pair.a + pair.b, sharp + blurred)
+
+
+def test_exchange_swaps_the_sources(case):
+    sharp, kernel, template, exchange = case
+    kept = compose(sharp, kernel, template, torch.zeros_like(exchange))
+    pair = compose(*case)
+    for n, swapped in enumerate(exchange.tolist()):
+        first, second = (kept.b, kept.a) if swapped else (kept.a, kept.b)
+        assert torch.equal(pair.a[n], first[n])
+        assert torch.equal(pair.b[n], second[n])
+        assert torch.equal(pair.alpha[n], 1 - template[n] if swapped else template[n])
+    assert torch.equal(pair.sharp, sharp)
+
+
+def test_does_not_modify_its_input(case):
+    copies = [tensor.clone() for tensor in case]
+    compose(*case)
+    assert all(torch.equal(tensor, copy) for tensor, copy in zip(case, copies, strict=True))
+
+
+def test_gradients(case):
+    sharp, kernel, template, exchange = case
+    sharp = sharp.clone().requires_grad_()
+    pair = compose(sharp, kernel, template, exchange)
+    (gradient,) = torch.autograd.grad(blend(pair.a, pair.b, pair.alpha).sum(), sharp)
+    torch.testing.assert_close(gradient, torch.ones_like(sharp))

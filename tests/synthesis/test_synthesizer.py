@@ -1,0 +1,237 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kstest
+
+from mfif.pair import blend
+from mfif.synthesis import (
+    BlobTemplates,
+    GaussianKernels,
+    PairDraw,
+    PaperKernels,
+    PaperTemplates,
+    Synthesizer,
+    compose,
+    paper_templates,
+)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def photos(count, channels=1, height=32, width=32):
+    return torch.rand(count, channels, height, width, generator=generator(99))
+
+
+def paper(**options):
+    return Synthesizer(PaperKernels(), PaperTemplates(), **options)
+
+
+def drawn(**options):
+    return Synthesizer(GaussianKernels((0.6, 2.0)), BlobTemplates(), **options)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("build", [paper, drawn])
+def test_smoke(build, channels):
+    synthesizer = build(noise=0.02)
+    sharp = photos(5, channels)
+    pair = synthesizer(sharp, synthesizer.draw(torch.arange(5), generator()))
+    assert pair.a.shape == pair.b.shape == sharp.shape
+    assert pair.alpha.shape == (5, 1, 32, 32)
+
+
+def test_negative_noise():
+    with pytest.raises(ValueError, match="Expected `noise` to be zero or positive"):
+        paper(noise=-0.1)
+
+
+def test_photo_too_small_for_the_kernel():
+    synthesizer = paper()
+    with pytest.raises(ValueError, match="Expected `image` to be larger than half the blur kernel"):
+        synthesizer(photos(1, height=7, width=32), synthesizer.draw(torch.tensor([0]), generator()))
+
+
+@pytest.mark.parametrize("crops", [1, 3])
+def test_enumeration_is_complete(crops):
+    synthesizer = Synthesizer(PaperKernels((3, 5)), PaperTemplates())
+    assert synthesizer.pairs_per_crop == 12
+    draw = synthesizer.draw(torch.arange(12 * crops), generator())
+    seen = list(zip(draw.crop.tolist(), draw.template.tolist(), draw.kernel[:, 0].int().tolist(), strict=True))
+    wanted = [(crop, template, size) for crop in range(crops) for template in range(6) for size in (3, 5)]
+    assert seen == wanted
+
+
+def test_enumeration_of_the_paper():
+    synthesizer = paper()
+    assert 60_000 * synthesizer.pairs_per_crop == 1_440_000
+    draw = synthesizer.draw(torch.arange(1_440_000), generator())
+    size_index = (draw.kernel[:, 0].long() - 3) // 4
+    assert torch.equal(torch.tensor([3, 7, 11, 15])[size_index], draw.kernel[:, 0].long())
+    visits = torch.bincount((draw.crop * 6 + draw.template) * 4 + size_index, minlength=1_440_000)
+    assert draw.crop.max() == 59_999
+    assert len(visits) == 1_440_000
+    assert (visits == 1).all()
+
+
+def test_enumeration_of_random_sets():
+    synthesizer = drawn()
+    assert synthesizer.pairs_per_crop == 1
+    assert synthesizer.draw(torch.arange(7), generator()).crop.tolist() == list(range(7))
+
+
+def test_pixels_of_a_draw():
+    """The draw says which of the published templates and kernels a pair is made of."""
+    synthesizer = paper()
+    sharp = photos(24)
+    draw = synthesizer.draw(torch.arange(24), generator())
+    pair = synthesizer(sharp, draw)
+    kernels = PaperKernels()
+    kernel = kernels.render(kernels.draw(torch.arange(4).repeat(6), generator()))
+    template = paper_templates(32).repeat_interleave(4, dim=0)
+    expected = compose(sharp, kernel, template, draw.exchange)
+    for got, wanted in zip(pair, expected, strict=True):
+        assert torch.equal(got, wanted)
+    assert torch.equal(blend(pair.a, pair.b, pair.alpha), sharp)
+
+
+def test_exchange_is_half():
+    synthesizer = paper()
+    draw = synthesizer.draw(torch.arange(24_000), generator())
+    assert draw.exchange.dtype == torch.bool
+    for group in (draw.template, draw.kernel[:, 0].long()):
+        for value in group.unique():
+            chosen = draw.exchange[group == value].double()
+            assert chosen.mean().item() == pytest.approx(0.5, abs=4 * 0.5 / len(chosen) ** 0.5)
+
+
+def test_no_exchange():
+    with_exchange, without = paper(), paper(exchange=False)
+    draw = without.draw(torch.arange(1000), generator())
+    assert not draw.exchange.any()
+    # The switch changes nothing else about the stream of random numbers.
+    other = with_exchange.draw(torch.arange(1000), generator())
+    assert draw.seed == other.seed
+    assert torch.equal(draw.kernel, other.kernel)
+
+
+@pytest.mark.parametrize("build", [paper, drawn])
+def test_draw_depends_on_the_generator_alone(build):
+    synthesizer = build()
+    torch.manual_seed(1)
+    first = synthesizer.draw(torch.arange(30), generator(4))
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    again = synthesizer.draw(torch.arange(30), generator(4))
+    other = synthesizer.draw(torch.arange(30), generator(5))
+    assert torch.equal(state, torch.get_rng_state())
+    for one, two in zip(first[:4], again[:4], strict=True):
+        assert torch.equal(one, two)
+    assert first.seed == again.seed != other.seed
+    assert not torch.equal(first.exchange, other.exchange)
+
+
+@pytest.mark.parametrize("build", [paper, drawn])
+def test_part_is_a_slice(build):
+    synthesizer = build()
+    sharp = photos(8)
+    draw = synthesizer.draw(torch.arange(8), generator())
+    part = draw.part(2, 5)
+    assert isinstance(part, PairDraw)
+    for whole, some in zip(synthesizer(sharp, draw), synthesizer(sharp[2:5], part), strict=True):
+        torch.testing.assert_close(some, whole[2:5])
+    assert torch.equal(part.crop, draw.crop[2:5])
+
+
+def test_parts_have_noise_of_their_own():
+    synthesizer = paper(noise=0.1)
+    draw = synthesizer.draw(torch.zeros(8, dtype=torch.long), generator())
+    sharp = torch.full((4, 1, 32, 32), 0.5)
+    first, second = (synthesizer(sharp, draw.part(start, start + 4)).a for start in (0, 4))
+    assert abs(np.corrcoef(first.flatten(), second.flatten())[0, 1]) < 0.1
+    assert draw.part(0, 4).seed != draw.part(4, 8).seed
+
+
+def test_noise_level():
+    """On a constant photograph, which no blur changes, all variation is noise."""
+    synthesizer = paper(noise=0.1)
+    draw = synthesizer.draw(torch.arange(400), generator())
+    sharp = torch.full((400, 1, 32, 32), 0.5)
+    pair = synthesizer(sharp, draw)
+    level = pair.a.std((1, 2, 3)).double()
+    assert level.max().item() < 0.1 * 1.08
+    assert kstest((level / 0.1).clamp(0, 1).numpy(), "uniform").pvalue > 0.01
+    torch.testing.assert_close(pair.b.std((1, 2, 3)).double(), level, rtol=0.15, atol=0)  # one level for both
+    noise_a, noise_b = (pair.a - 0.5).flatten(1), (pair.b - 0.5).flatten(1)
+    cosine = torch.nn.functional.cosine_similarity(noise_a, noise_b, dim=1)
+    assert cosine.abs().max() < 0.2  # but a noise for each
+    assert pair.a.mean().item() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_noise_is_clipped_and_spares_the_photograph():
+    synthesizer = paper(noise=0.3)
+    sharp = (photos(24) < 0.5).float()
+    draw = synthesizer.draw(torch.arange(24), generator())
+    clean, noisy = paper()(sharp, draw), synthesizer(sharp, draw)
+    for source in (noisy.a, noisy.b):
+        assert source.min() == 0
+        assert source.max() == 1
+    assert torch.equal(noisy.sharp, sharp)
+    assert torch.equal(noisy.alpha, clean.alpha)
+    assert not torch.equal(noisy.a, clean.a)
+
+
+def test_noise_repeats_by_seed():
+    synthesizer = paper(noise=0.1)
+    sharp = photos(6)
+    draw = synthesizer.draw(torch.arange(6), generator())
+    torch.manual_seed(1)
+    first = synthesizer(sharp, draw)
+    torch.manual_seed(2)
+    again = synthesizer(sharp, draw)
+    other = synthesizer(sharp, draw._replace(seed=draw.seed + 1))
+    assert torch.equal(first.a, again.a)
+    assert torch.equal(first.b, again.b)
+    assert not torch.equal(first.a, other.a)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 40), (40, 16), (17, 24)], ids=str)
+def test_rectangular_photos_take_the_centre_of_the_template(height, width):
+    synthesizer = paper(exchange=False)
+    sharp = photos(24, 3, height, width)
+    pair = synthesizer(sharp, synthesizer.draw(torch.arange(24), generator()))
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    for n, alpha in enumerate(pair.alpha[:, 0]):
+        whole = paper_templates(side)[n // 4, 0]
+        assert torch.equal(alpha, whole[top : top + height, left : left + width])
+    assert torch.equal(blend(pair.a, pair.b, pair.alpha), sharp)
+
+
+def test_rectangular_photos_keep_the_areas():
+    synthesizer = paper(exchange=False)
+    pair = synthesizer(photos(6, 1, 20, 40), synthesizer.draw(4 * torch.arange(6), generator()))
+    left, top, main, anti, _, corner = pair.alpha.mean((1, 2, 3)).tolist()
+    assert (left, top, corner) == (0.5, 0.5, 0.25)
+    assert main == pytest.approx(0.5, abs=0.03)
+    assert anti == pytest.approx(0.5, abs=0.03)
+
+
+def test_rectangular_blobs():
+    synthesizer = drawn()
+    draw = synthesizer.draw(torch.arange(12), generator())
+    pair = synthesizer(photos(12, 1, 24, 36), draw)
+    assert pair.alpha.shape == (12, 1, 24, 36)
+    assert torch.equal(blend(pair.a, pair.b, pair.alpha), pair.sharp)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_the_accelerator():
+    synthesizer = paper()
+    sharp = photos(24, 3)
+    draw = synthesizer.draw(torch.arange(24), generator())
+    there = PairDraw(*(field.cuda() for field in draw[:4]), draw.seed)
+    for here, moved in zip(synthesizer(sharp, draw), synthesizer(sharp.cuda(), there), strict=True):
+        assert moved.is_cuda
+        torch.testing.assert_close(moved.cpu(), here, rtol=0, atol=2e-3)  # TF32
