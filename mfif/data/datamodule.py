@@ -1,0 +1,191 @@
+"""The data of training: indices from the CPU, pairs synthesized on the accelerator."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+
+from mfif.data.photos import OnBadPhoto, Photos, Split, crop_bank
+from mfif.pair import FocusPair
+from mfif.synthesis import PairDraw, Synthesizer
+
+_SPLITS: tuple[Split, ...] = ("train", "val")
+
+
+class PairStream:
+    """Draws of pairs, batch by batch, that can be left off and taken up anywhere.
+
+    Every epoch visits all pairs in a new order, and each draw depends on the seed, the epoch and the batch alone: not
+    on the device, not on what was drawn before. Several ranks share each batch, rank after rank, so together they see
+    exactly what one rank with the whole batch would.
+
+    Args:
+        synthesizer: Draws the parameters.
+        pairs: Number of pairs.
+        batch_size: Pairs in a batch of this rank. A last batch that is not full is left out of an epoch.
+        seed: What the whole stream depends on.
+        rank: This process among `world_size`.
+        world_size: Number of processes.
+        fixed: Indices of pairs to visit in this order every time, instead of all `pairs` in a new order each epoch;
+            then a last batch that is not full is kept.
+    """
+
+    def __init__(
+        self,
+        synthesizer: Synthesizer,
+        pairs: int,
+        batch_size: int,
+        *,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        fixed: Tensor | None = None,
+    ) -> None:
+        self.synthesizer = synthesizer
+        self.pairs = pairs
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.fixed = fixed
+        self._next = 0
+
+    def __len__(self) -> int:
+        full, rest = divmod(self.pairs if self.fixed is None else len(self.fixed), self.batch_size * self.world_size)
+        if self.fixed is None:
+            return full
+        return full + (rest > self.rank * self.batch_size)
+
+    def __iter__(self) -> Iterator[PairDraw]:
+        """The rest of the epoch, then a new one at the next call."""
+        epoch, start = divmod(self._next, len(self)) if self.fixed is None else (0, 0)
+        order = self._order(epoch)
+        for batch in range(start, len(self)):
+            self._next = epoch * len(self) + batch + 1
+            yield self._draw(order, epoch, batch)
+
+    def _order(self, epoch: int) -> Tensor:
+        if self.fixed is not None:
+            return self.fixed
+        return torch.randperm(self.pairs, generator=self._generator(epoch))
+
+    def _draw(self, order: Tensor, epoch: int, batch: int) -> PairDraw:
+        together = self.batch_size * self.world_size
+        shared = order[batch * together : (batch + 1) * together]
+        draw = self.synthesizer.draw(shared, self._generator(epoch, batch))
+        return draw.part(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
+
+    def _generator(self, *place: int) -> torch.Generator:
+        (state,) = np.random.SeedSequence([self.seed, *place]).generate_state(1, np.uint64)
+        return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the stream stands: Lightning keeps it in the checkpoint."""
+        return {"next": self._next}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up where the checkpoint left off."""
+        self._next = int(state["next"])
+
+
+class SynthesizedPairs(LightningDataModule):
+    """Training and validation pairs synthesized from sharp photographs.
+
+    The CPU decodes the photographs once, into a bank of crops, and then only draws numbers. The bank moves to the
+    accelerator with the first batch; blur, template and composition happen there.
+
+    Args:
+        photos: Where the photographs come from.
+        synthesizer: What is done to them.
+        crops: Crops in the training bank; an epoch has ``crops * synthesizer.pairs_per_crop`` pairs.
+        crop: Side of a crop in pixels.
+        batch_size: Pairs in a batch of one device.
+        val_pairs: Fixed pairs to validate with.
+        colour: Whether pairs are RGB and the loss with them; the network sees gray either way.
+        seed: What crops and draws depend on; validation pairs do not.
+        on_bad_photo: ``"stop"`` or ``"skip"`` a photograph that cannot be read.
+
+    Raises:
+        ValueError: A count or size is not positive, or an epoch has no full batch.
+    """
+
+    _VAL_SEED = 20200504  # the validation pairs are the same for every seed
+
+    def __init__(
+        self,
+        photos: Photos,
+        synthesizer: Synthesizer,
+        crops: int = 60_000,
+        crop: int = 32,
+        batch_size: int = 32,
+        val_pairs: int = 256,
+        colour: bool = False,
+        seed: int = 0,
+        on_bad_photo: OnBadPhoto = "stop",
+    ) -> None:
+        super().__init__()
+        for name, value in {"crops": crops, "crop": crop, "batch_size": batch_size, "val_pairs": val_pairs}.items():
+            if value < 1:
+                raise ValueError(f"Expected `{name}` to be positive, got {value}.")
+        if crops * synthesizer.pairs_per_crop < batch_size:
+            raise ValueError(f"Expected at least one batch of {batch_size} pairs an epoch, got {crops} crops.")
+        self.photos = photos
+        self.synthesizer = synthesizer
+        self.crops = crops
+        self.crop = crop
+        self.batch_size = batch_size
+        self.val_pairs = val_pairs
+        self.colour = colour
+        self.seed = seed
+        self.on_bad_photo = on_bad_photo
+        self.banks: dict[Split, Tensor] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Cut the crops, of training and validation photographs."""
+        for split in _SPLITS:
+            if split in self.banks or (split == "train" and stage not in (None, "fit")):
+                continue
+            self.banks[split] = crop_bank(
+                self.photos.paths(split),
+                self.crops if split == "train" else self.val_pairs,
+                self.crop,
+                seed=self.seed if split == "train" else self._VAL_SEED,
+                colour=self.colour,
+                on_bad_photo=self.on_bad_photo,
+            )
+
+    def prepare_data(self) -> None:
+        """Fetch what is not there yet, once a node."""
+        for split in _SPLITS:
+            self.photos.paths(split)
+
+    def train_dataloader(self) -> PairStream:
+        """All pairs of an epoch, in random order, this rank's part of each batch."""
+        return self._stream(self.crops * self.synthesizer.pairs_per_crop, self.seed, None)
+
+    def val_dataloader(self) -> PairStream:
+        """The fixed validation pairs, this rank's part of each batch: each crop once, templates and kernels in turn."""
+        crop = torch.arange(self.val_pairs)
+        per_crop = self.synthesizer.pairs_per_crop
+        return self._stream(self.val_pairs * per_crop, self._VAL_SEED, crop * per_crop + crop % per_crop)
+
+    def _stream(self, pairs: int, seed: int, fixed: Tensor | None) -> PairStream:
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return PairStream(
+            self.synthesizer,
+            pairs,
+            self.batch_size,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+            fixed=fixed,
+        )
+
+    def on_after_batch_transfer(self, batch: PairDraw, dataloader_idx: int) -> FocusPair:
+        """Synthesize a batch of pairs where its draw has been moved to."""
+        split: Split = "train" if self.trainer is None or self.trainer.training else "val"
+        bank = self.banks[split] = self.banks[split].to(batch.crop.device)
+        return self.synthesizer(bank[batch.crop].float() / 255, batch)

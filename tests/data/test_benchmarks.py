@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mfif.data.benchmarks import PairFolder, SyntheticPairs, to_batch, to_pixels
+from mfif.data.photos import FolderPhotos
+from mfif.errors import InputError
+from mfif.synthesis import GaussianKernels, PaperTemplates, Synthesizer
+
+
+def save(path: Path, size: tuple[int, int] = (6, 5), mode: str = "L") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size).save(path)
+
+
+@pytest.mark.parametrize(
+    ("files", "scenes"),
+    [
+        (["lytro-01-A.png", "lytro-01-B.png", "lytro-02-A.png", "lytro-02-B.png"], ["lytro-01", "lytro-02"]),
+        (["clock_1.bmp", "clock_2.bmp"], ["clock"]),
+        (["clock1.png", "clock2.jpg"], ["clock"]),
+        (["x a.png", "x b.png"], ["x"]),
+        (["A/one.png", "B/one.png", "A/two.png", "B/two.png"], ["one", "two"]),
+        (["source_1/7.png", "source_2/7.jpg"], ["7"]),
+    ],
+)
+def test_pairs_are_found(tmp_path: Path, files: list[str], scenes: list[str]) -> None:
+    for name in files:
+        save(tmp_path / name)
+    pairs = PairFolder(str(tmp_path)).pairs()
+    assert [name for name, _ in pairs] == scenes
+    for _, load in pairs:
+        pair = load()
+        assert pair.a.shape == pair.b.shape == (1, 1, 5, 6)
+        assert pair.sharp is None
+        assert pair.alpha is None
+
+
+def test_first_side_comes_first(tmp_path: Path) -> None:
+    Image.new("L", (4, 4), 10).save(tmp_path / "s-A.png")
+    Image.new("L", (4, 4), 20).save(tmp_path / "s-B.png")
+    ((_, load),) = PairFolder(str(tmp_path)).pairs()
+    assert load().a.unique().tolist() == [10]
+
+
+def test_named_set_in_a_parent_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "data/lytro/s-A.png")
+    save(tmp_path / "data/lytro/s-B.png")
+    monkeypatch.chdir(tmp_path)
+    for root in (None, "data", "data/lytro"):
+        assert [name for name, _ in PairFolder(root, "lytro").pairs()] == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"s-A.png": (6, 5)}, "two images of the scene 's'.*s-A.png"),
+        ({"s.png": (6, 5)}, "two images of the scene 's'"),
+        ({"s-A.png": (6, 5), "s-B.png": (6, 4)}, r"s-A.png 6x5 gray uint8 and s-B.png 6x4 gray uint8"),
+        ({"s-A.png": (6, 5), "s-B.png": (6, 5), "s-B.jpg": (6, 5)}, "got .*s-A.png, s-B.jpg, s-B.png"),
+    ],
+)
+def test_a_pair_that_is_none_says_so_when_loaded(
+    tmp_path: Path, files: dict[str, tuple[int, int]], message: str
+) -> None:
+    for name, size in files.items():
+        save(tmp_path / name, size)
+    ((_, load),) = PairFolder(str(tmp_path)).pairs()
+    with pytest.raises(InputError, match=message):
+        load()
+
+
+def test_gray_and_colour_do_not_pair(tmp_path: Path) -> None:
+    save(tmp_path / "s-A.png")
+    save(tmp_path / "s-B.png", mode="RGB")
+    ((_, load),) = PairFolder(str(tmp_path)).pairs()
+    with pytest.raises(InputError, match=r"gray uint8 and .* RGB uint8"):
+        load()
+
+
+def test_missing_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"benchmark\.root"):
+        PairFolder(None)
+    with pytest.raises(InputError, match="make data"):
+        PairFolder(None, "lytro").pairs()
+    with pytest.raises(InputError, match="no image"):
+        PairFolder(str(tmp_path)).pairs()
+
+
+def test_batches_and_pixels_are_inverse() -> None:
+    for pixels in (np.arange(12, dtype=np.uint8).reshape(3, 4), np.arange(36, dtype=np.uint16).reshape(3, 4, 3)):
+        assert np.array_equal(to_pixels(to_batch(pixels)), pixels)
+
+
+def test_synthetic_pairs_carry_their_truth(photos: Path) -> None:
+    source = FolderPhotos(str(photos), holdout=0.4)
+    benchmark = SyntheticPairs(source, Synthesizer(GaussianKernels((1.0, 2.0)), PaperTemplates()), per_photo=3)
+    pairs = benchmark.pairs()
+    assert [name for name, _ in pairs] == [f"{path.stem}-{n}" for path in source.paths("val") for n in (1, 2, 3)]
+    for (name, load), (_, again) in zip(pairs, benchmark.pairs(), strict=True):
+        pair = load()
+        assert pair.name == name
+        assert pair.sharp is not None
+        assert pair.alpha is not None
+        assert pair.sharp.shape == pair.a.shape == (1, 3, 72, 96)
+        assert np.array_equal(to_pixels(pair.sharp), np.array(Image.open(photos / f"{name[:-2]}.png")))
+        kept = torch.where(pair.alpha == 1, pair.a, pair.b)
+        assert torch.equal(kept, pair.sharp)
+        assert all(map(torch.equal, pair[1:], again()[1:]))
+
+
+def test_synthetic_pairs_refuse_nothing(photos: Path) -> None:
+    with pytest.raises(ValueError, match="per_photo"):
+        SyntheticPairs(FolderPhotos(str(photos)), Synthesizer(GaussianKernels(), PaperTemplates()), per_photo=0)
