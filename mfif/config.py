@@ -1,0 +1,284 @@
+"""The configuration's schema, and its errors in words a person can act on.
+
+The root has a dataclass; below it, the arguments of whatever a node's ``_target_`` names are the schema.
+"""
+
+import inspect
+import os
+import re
+import sys
+import threading
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mfif.errors import InputError, suggest
+from mfif.files import FULL_DISK
+
+_PACKAGED = Path(__file__).parent / "conf"
+CONFIG_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"
+"""Folder of the configurations: inside an installed package, beside it in a checkout."""
+
+Node = dict[str, Any]
+"""A group's option, its schema being the signature of its target."""
+
+
+@dataclass
+class TrainConfig:
+    """Keys of ``conf/train.yaml``.
+
+    Attributes:
+        name: Names the folder of the run.
+        seed: What weights, crops and draws depend on.
+        resume: Checkpoint, or folder of a run, to go on from.
+        output: Folder of this run.
+        channels_last: Whether weights and features lie channels-last in memory.
+        compile: Whether the network is compiled by ``torch.compile``.
+    """
+
+    data: Node = MISSING
+    photos: Node = MISSING
+    kernel: Node = MISSING
+    template: Node = MISSING
+    network: Node = MISSING
+    loss: Node = MISSING
+    optimizer: Node = MISSING
+    scheduler: Node = MISSING
+    metrics: Node = MISSING
+    trainer: Node = MISSING
+    callbacks: Node = field(default_factory=dict)
+    logger: Node = field(default_factory=dict)
+    name: str = MISSING
+    seed: int = 0
+    resume: str | None = None
+    output: str = MISSING
+    channels_last: bool = True
+    compile: bool = False
+
+
+@dataclass
+class EvaluateConfig:
+    """Keys of ``conf/evaluate.yaml``.
+
+    Attributes:
+        checkpoint: What ``method=checkpoint`` loads.
+        device: ``auto``, ``cpu``, ``cuda`` or another device of torch.
+        tile: Side of the tiles a large image is cut into, in pixels.
+        on_error: ``stop`` at the first pair that cannot be used, or ``skip`` it.
+        pictures: Whether fused images, decision maps and differences are written.
+        output: Folder of this evaluation.
+    """
+
+    method: Node = MISSING
+    benchmark: Node = MISSING
+    refine: Node = field(default_factory=dict)
+    metrics: Node = MISSING
+    photos: Node = MISSING
+    checkpoint: str | None = None
+    device: str = "auto"
+    tile: int = 512
+    on_error: str = "stop"
+    pictures: bool = True
+    output: str = MISSING
+
+
+def register_schemas() -> None:
+    """Make the root schemas known to Hydra, as ``train_schema`` and ``evaluate_schema``."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainConfig)
+    store.store(name="evaluate_schema", node=EvaluateConfig)
+
+
+def check_config(config: DictConfig) -> None:
+    """Hold every node with a ``_target_`` against the signature of its target, before anything is built.
+
+    Args:
+        config: A composed configuration.
+
+    Raises:
+        InputError: A key is no argument of its target, a value has another type than annotated, a required one is
+            missing, or the target cannot be imported.
+    """
+    schema = OmegaConf.get_type(config)
+    if is_dataclass(schema):  # a key added by +KEY=VALUE gets past the schema
+        known = [item.name for item in fields(schema)]
+        for key in map(str, config):
+            if key not in known:
+                hint = suggest(key, known)
+                raise InputError(f"Unknown key `{key}`.{hint} The root takes: {', '.join(known)}.")
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise InputError(f"No value for {', '.join(missing)}. Give one, for example {missing[0]}=VALUE.")
+    for name, node in OmegaConf.to_container(config, resolve=True).items():  # type: ignore[union-attr]
+        _check_node(str(name), node)
+
+
+def _check_node(path: str, node: Any) -> None:
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            _check_node(f"{path}.{index}", item)
+    if not isinstance(node, dict):
+        return
+    if "_target_" in node:
+        _check_call(path, node)
+    for key, value in node.items():
+        _check_node(f"{path}.{key}", value)
+
+
+def _check_call(path: str, node: Node) -> None:
+    name = node["_target_"]
+    try:
+        target = hydra.utils.get_object(name)
+    except Exception as error:
+        raise InputError(f"Expected {path}._target_ to name something that can be imported, got {name!r}.") from error
+    parameters = inspect.signature(target).parameters
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    try:
+        annotations = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    except NameError:  # other libraries annotate with names they import for type checkers only
+        annotations = {}
+    for key, value in node.items():
+        if key.startswith("_"):
+            continue
+        if key not in parameters and not open_ended:
+            known = ", ".join(parameters)
+            raise InputError(f"Unknown key `{path}.{key}`.{suggest(key, parameters)} {name} takes: {known}.")
+        if not _fits(value, annotations.get(key, Any)):
+            expected = getattr(annotations[key], "__name__", str(annotations[key]))
+            raise InputError(f"Expected `{path}.{key}` to be {expected}, got {value!r} ({type(value).__name__}).")
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether a plain value can be meant by an annotation; what is not plain is left to the constructor."""
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, choice) for choice in get_args(annotation))
+    if origin is Literal:
+        return value in get_args(annotation)
+    if annotation is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if annotation in (bool, str):
+        return isinstance(value, annotation)
+    if annotation is type(None):
+        return value is None
+    return True
+
+
+_OURS = "MFIF_SHORT_ERRORS"
+
+
+def run_entry_point(main: Callable[[], Any], config_name: str) -> int:
+    """Run a Hydra entry point; say a user's mistake in one sentence and everything else with its traceback.
+
+    Args:
+        main: A function decorated with `hydra.main`.
+        config_name: The root configuration it composes.
+
+    Returns:
+        Exit status: 0 for success, 1 for a user's mistake, 130 for an interruption from the keyboard.
+    """
+    full = os.environ.get("HYDRA_FULL_ERROR") == "1" and _OURS not in os.environ
+    if not full:
+        # Hydra then hands the exception over instead of printing it. Processes started from here must not take that
+        # for the user's wish.
+        os.environ.update({"HYDRA_FULL_ERROR": "1", _OURS: "1"})
+    threading.excepthook = _thread_ended
+    register_schemas()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("Interrupted. What was finished is on disk.", file=sys.stderr)  # noqa: T201
+        return 130
+    except Exception as error:
+        sentence = None if full else _sentence(error, config_name)
+        if sentence is None:
+            raise
+        print(f"error: {sentence}", file=sys.stderr)  # noqa: T201
+        return 1
+    finally:
+        if not full:
+            del os.environ["HYDRA_FULL_ERROR"], os.environ[_OURS]
+    return 0
+
+
+def _sentence(error: BaseException, config_name: str) -> str | None:
+    """Word an error that is the user's; None for one that is ours."""
+    if isinstance(error, InputError):
+        return str(error)
+    if (full_disk := _full_disk(error)) is not None:
+        file = f" for {full_disk.filename}" if full_disk.filename else ""
+        return f"No room left on the disk{file}. Free some, or choose another output folder; resume with resume=RUN."
+    if isinstance(error, InstantiationException):
+        cause = error.__cause__
+        place = re.search(r"full_key: (\S+)", str(error))
+        where = f"{place[1]}: " if place else ""
+        if isinstance(cause, InputError):
+            return str(cause)
+        return f"{where}{cause}" if isinstance(cause, ValueError | TypeError) else None
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        return f"There is no {group}={option}.{suggest(option, error.options)} Options: {', '.join(error.options)}."
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _first_line(error) + _suggest_override(error, config_name)
+    return None
+
+
+def _full_disk(error: BaseException | None) -> OSError | None:
+    """The full disk behind an error, which libraries wrap in errors of their own."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _thread_ended(arguments: threading.ExceptHookArgs) -> None:
+    # A logger's thread that finds the disk full: the main thread meets it too and says so.
+    if _full_disk(arguments.exc_value) is None:
+        threading.__excepthook__(arguments)
+
+
+def _first_line(error: BaseException) -> str:
+    line = str(error).strip().splitlines()[0].rstrip(".")
+    return f"{line}."
+
+
+def _suggest_override(error: BaseException, config_name: str) -> str:
+    """The nearest key to the one that an override or a file got wrong."""
+    found = re.search(r"override '([^']+)'|Key '([^']+)'", str(error))
+    if found is None:
+        return ""
+    path = found[1] or found[2]
+    parent, _, key = path.rpartition(".")
+    if found[1] and "override" in str(error) and "Could not find" in str(error):
+        return ""
+    config = _compose_groups(config_name, sys.argv[1:])
+    node = OmegaConf.select(config, parent) if parent else config
+    if not isinstance(node, DictConfig):
+        return suggest(path, (str(name) for name in config))
+    known = {str(name) for name in node}
+    target = OmegaConf.to_container(node, resolve=False).get("_target_")  # type: ignore[union-attr]
+    if target:
+        known |= set(inspect.signature(hydra.utils.get_object(target)).parameters)
+    return suggest(key, known)
+
+
+def _compose_groups(config_name: str, arguments: Sequence[str]) -> DictConfig:
+    """The configuration as the chosen groups make it, without the values given on the command line."""
+    with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        groups = hydra.core.global_hydra.GlobalHydra.instance().config_loader().list_groups("")  # type: ignore[attr-defined]
+        words = [word for word in arguments if re.match(r"[+~]?[\w/@.]+=", word)]
+        parsed = OverridesParser.create().parse_overrides(words)
+        chosen = [str(override.input_line) for override in parsed if override.key_or_group.split("@")[0] in groups]
+        return hydra.compose(config_name, overrides=chosen)

@@ -1,0 +1,99 @@
+"""Every file of every group composes, holds its schema and can be built; every experiment and ablation trains."""
+
+from pathlib import Path
+
+import hydra
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from mfif.config import CONFIG_DIR, check_config, register_schemas
+
+# What an option needs from the user before it can be built, and what keeps a test from fetching or writing elsewhere.
+NEEDS = {"photos/folder": ["photos.root=."], "photos/div2k": ["photos.root=nowhere"]}
+EVALUATE_ONLY = {"benchmark", "method", "refine"}
+OPTIONS = sorted(str(path.relative_to(CONFIG_DIR).with_suffix("")) for path in CONFIG_DIR.glob("*/*.yaml"))
+TINY = [
+    "network.width=4",
+    "data.crops=16",
+    "data.crop=32",
+    "data.batch_size=4",
+    "data.val_pairs=4",
+    "trainer.max_steps=2",
+    "trainer.val_check_interval=1",
+    "trainer.accelerator=cpu",
+    "trainer.log_every_n_steps=1",
+]
+
+
+def compose(name: str, overrides: list[str], output: Path) -> DictConfig:
+    register_schemas()
+    with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return hydra.compose(name, overrides=[*overrides, f"output={output}"])
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes_and_builds(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    monkeypatch.chdir(root)  # `photos.root=.` and relative folders
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    group, name = option.split("/")
+    entry = "evaluate" if group in EVALUATE_ONLY else "train"
+    overrides = [f"{group}={name}", *NEEDS.get(option, [])]
+    if group == "benchmark":
+        overrides.append("benchmark.root=.")
+    config = compose(entry, overrides, tmp_path)
+    if option == "method/checkpoint":
+        config.checkpoint = str(tmp_path / "none.ckpt")
+    check_config(config)
+    if group in ("experiment", "ablation"):
+        return  # built and trained below
+    if option == "method/checkpoint":
+        with pytest.raises(hydra.errors.InstantiationException, match="no checkpoint at"):
+            instantiate(config.method)
+        return
+    if option.startswith("trainer/") and not torch.cuda.is_available():
+        # A GPU is asked for at once; everything else about the option is checked.
+        config.trainer.accelerator = "cpu"
+    assert instantiate(OmegaConf.select(config, group), _convert_="all") is not None
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.startswith(("experiment/", "ablation/"))])
+def test_every_experiment_and_ablation_takes_steps(option: str, tmp_path: Path, photos: Path, root: Path) -> None:
+    import train
+
+    group, name = option.split("/")
+    config = compose(
+        "train", [f"{group}={name}", "photos=folder", f"photos.root={photos}", "logger=csv", *TINY], tmp_path
+    )
+    train.main(config)
+    before = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert before["global_step"] == 2
+
+
+def test_paper_is_the_paper(tmp_path: Path) -> None:
+    config = compose("train", ["experiment=paper"], tmp_path)
+    assert config.photos._target_.endswith("Div2kPhotos")
+    assert (config.data.crops, config.data.crop, config.data.batch_size) == (60_000, 32, 32)
+    assert (config.kernel.sizes, config.kernel.sigma) == ([3, 7, 11, 15], 1.0)
+    assert config.data.synthesizer.exchange
+    assert not config.data.synthesizer.noise
+    assert not config.data.colour
+    assert config.trainer.max_steps == 200_000
+    assert config.trainer.gradient_clip_val is None
+    assert (config.loss.norm, config.loss.map_weight) == ("l1", 0)
+    assert instantiate(config.data).synthesizer.pairs_per_crop * config.data.crops == 1_440_000
+    network = instantiate(config.network)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 1_257_217
+    optimizer = instantiate(config.optimizer)(network.parameters())
+    assert isinstance(optimizer, torch.optim.Adam)
+    scheduler = instantiate(config.scheduler)(optimizer)
+    rates = {}
+    for step in range(150_001):
+        if step in (0, 49_999, 50_000, 149_999, 150_000):
+            rates[step] = optimizer.param_groups[0]["lr"]
+        scheduler.last_epoch += 1
+        optimizer.param_groups[0]["lr"] = scheduler.get_lr()[0]
+    assert rates == pytest.approx({0: 1e-4, 49_999: 1e-4, 50_000: 1e-5, 149_999: 1e-5, 150_000: 1e-6})

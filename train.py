@@ -1,0 +1,53 @@
+"""Train a network that fuses multi-focus photographs: `python train.py --help`."""
+
+import sys
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from mfif.config import CONFIG_DIR, check_config, run_entry_point
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")
+def main(config: DictConfig) -> float | None:
+    """Build everything the configuration names, train, validate the best checkpoint, return its score."""
+    # Imported here, so that --help and mistakes in the configuration answer at once.
+    from functools import partial
+
+    import lightning
+    from hydra.utils import instantiate
+    from torchmetrics import MetricCollection
+
+    from mfif.module import FusionModule
+    from mfif.runs import find_checkpoint, keep_freed_memory, quiet_logs, summarize
+
+    check_config(config)
+    build = partial(instantiate, _convert_="all")
+    quiet_logs()
+    keep_freed_memory()
+    resume = find_checkpoint(config.resume)
+    lightning.seed_everything(config.seed, verbose=False)
+
+    data = build(config.data)
+    module = FusionModule(
+        network=build(config.network),
+        loss=build(config.loss),
+        optimizer=build(config.optimizer),
+        scheduler=build(config.scheduler),
+        metrics=MetricCollection(build(config.metrics), compute_groups=False),
+        configuration=OmegaConf.to_container(config, resolve=True),
+        channels_last=config.channels_last,
+        compile=config.compile,
+    )
+    trainer = build(
+        config.trainer,
+        callbacks=list(build(config.callbacks).values()),
+        logger=list(build(config.logger).values()),
+    )
+    trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+    return summarize(trainer, Path(config.output))
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main, "train"))
