@@ -1,0 +1,226 @@
+"""Evaluation from the command line, on pairs made here and on the real ones."""
+
+import csv
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from PIL import Image
+
+from mfif.config import run_entry_point
+from mfif.images import write_image
+from mfif.models import TwoStream
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run evaluate.py with arguments, in this process; exit status, stdout and stderr."""
+    import evaluate
+
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        GlobalHydra.instance().clear()
+        monkeypatch.setattr("sys.argv", ["evaluate.py", f"hydra.run.dir={tmp_path}/out", *arguments])
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        status = run_entry_point(evaluate.main, "evaluate")
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def scores(folder: Path) -> list[dict[str, str]]:
+    with (folder / "scores.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.array(Image.open(path))
+
+
+def test_folder_of_colour_and_gray_pairs(run: Run, pair_folder: Path, tmp_path: Path) -> None:
+    status, said, _ = run("method=[laplacian,mean]", "benchmark=folder", f"benchmark.root={pair_folder}")
+    assert status == 0
+    out = tmp_path / "out"
+    rows = scores(out)
+    assert [(row["pair"], row["method"]) for row in rows] == [
+        (pair, method) for pair in ("colour", "gray") for method in ("laplacian", "mean")
+    ]
+    assert list(rows[0]) == ["benchmark", "pair", "method", "Q_MI", "Q_G", "EN", "VIFF", "seconds"]
+    for name in ("colour", "gray"):
+        a, b = (pixels(pair_folder / f"{name}-{side}.png") for side in "AB")
+        fused = pixels(out / "folder/laplacian" / f"{name}-fused.png")
+        mask = pixels(out / "folder/laplacian" / f"{name}-map.png")
+        assert set(np.unique(mask)) <= {0, 255}
+        assert (mask[:, :36] == 255).mean() > 0.9
+        assert (mask[:, 44:] == 0).mean() > 0.9
+        assert np.array_equal(fused, np.where((mask if fused.ndim == 2 else mask[..., None]) == 255, a, b))
+        shown = pixels(out / "folder/laplacian" / f"{name}-difference.png").astype(float)
+        assert np.abs(shown - (127.5 + (fused.astype(float) - a) / 2)).max() <= 1
+        assert (out / "folder/laplacian" / f"{name}-panel.png").is_file()
+    assert "summary.md" in said.strip().splitlines()[-1]
+
+
+def test_summary_holds_the_means_of_the_rows(run: Run, pair_folder: Path, tmp_path: Path) -> None:
+    run("method=laplacian", "benchmark=folder", f"benchmark.root={pair_folder}", "pictures=false")
+    rows = scores(tmp_path / "out")
+    header, _, line = (tmp_path / "out/summary.md").read_text().splitlines()
+    table = dict(zip(header.strip("| ").split(" | "), line.strip("| ").split(" | "), strict=True))
+    assert table["pairs"] == "2"
+    for name in ("Q_MI", "Q_G", "EN", "VIFF"):
+        assert float(table[name]) == pytest.approx(np.mean([float(row[name]) for row in rows]), abs=5e-5)
+    assert not list((tmp_path / "out").rglob("*.png"))
+
+
+def test_synthetic_pairs_are_scored_against_their_truth(run: Run, photos: Path, tmp_path: Path) -> None:
+    arguments = ("photos=folder", f"photos.root={photos}", "method=[laplacian,source_a]")
+    assert run(*arguments)[0] == 0
+    rows = {row["method"]: row for row in scores(tmp_path / "out")}
+    assert float(rows["laplacian"]["map_accuracy"]) > float(rows["source_a"]["map_accuracy"])
+    assert float(rows["laplacian"]["PSNR"]) > float(rows["source_a"]["PSNR"])
+
+
+def test_16_bit_pairs_stay_16_bit(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "deep"
+    rng = np.random.default_rng(0)
+    arrays = rng.integers(0, 65536, (2, 48, 48, 3), dtype=np.uint16)
+    for side, array in zip("AB", arrays, strict=True):
+        write_image(folder / f"s-{side}.png", array)
+    assert run("method=laplacian", "benchmark=folder", f"benchmark.root={folder}")[0] == 0
+    from mfif.images import read_image
+
+    fused = read_image(tmp_path / "out/folder/laplacian/s-fused.png")
+    mask = pixels(tmp_path / "out/folder/laplacian/s-map.png")[..., None] == 255
+    assert fused.dtype == np.uint16
+    assert np.array_equal(fused, np.where(mask, *arrays))
+
+
+def test_a_checkpoint_and_refinement(run: Run, pair_folder: Path, tmp_path: Path) -> None:
+    network = TwoStream(width=4)
+    path = tmp_path / "net.ckpt"
+    state = {f"network.{key}": value for key, value in network.state_dict().items()}
+    node = {"network": {"_target_": "mfif.models.TwoStream", "width": 4}}
+    torch.save({"state_dict": state, "hyper_parameters": {"configuration": node}}, path)
+    arguments = (f"checkpoint={path}", "benchmark=folder", f"benchmark.root={pair_folder}")
+    assert run(*arguments, "refine=small_regions", "refine.share=0.4")[0] == 0
+    mask = pixels(tmp_path / "out/folder/checkpoint/gray-map.png")
+    assert len(np.unique(mask)) == 1 or min((mask == 0).mean(), (mask == 255).mean()) >= 0.4
+
+
+BAD = {
+    "partner": ("s-B.png", None, "two images of the scene 's'"),
+    "sizes": ("s-B.png", Image.new("L", (50, 64)), "50x64"),
+    "truncated": ("s-B.png", b"cut", "s-B.png is damaged"),
+    "text": ("s-B.png", b"hello", "s-B.png is no image of a kind"),
+    "transparent": ("s-B.png", Image.new("LA", (64, 64)), "transparent"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_a_bad_pair_among_good_ones(run: Run, pair_folder: Path, tmp_path: Path, kind: str, on_error: str) -> None:
+    name, content, part = BAD[kind]
+    folder = tmp_path / "mixed"
+    shutil.copytree(pair_folder, folder)
+    for side in "AB":
+        shutil.copy(folder / f"gray-{side}.png", folder / f"zz-{side}.png")
+    shutil.copy(folder / "gray-A.png", folder / "s-A.png")
+    if isinstance(content, Image.Image):
+        content.save(folder / name)
+    elif content == b"cut":
+        (folder / name).write_bytes((folder / "gray-B.png").read_bytes()[:600])
+    elif content is not None:
+        (folder / name).write_bytes(content)
+    status, said, error = run(
+        "method=laplacian", "benchmark=folder", f"benchmark.root={folder}", f"on_error={on_error}"
+    )
+    out = tmp_path / "out"
+    done = [row["pair"] for row in scores(out)]
+    assert "Traceback" not in error
+    if on_error == "stop":
+        assert status == 1
+        assert re.search(f"error: .*{part}", error)
+        assert done == ["colour", "gray"]
+    else:
+        assert status == 0
+        assert part in said
+        assert part in (out / "summary.md").read_text()
+        assert done == ["colour", "gray", "zz"]
+    assert all((out / f"folder/laplacian/{pair}-fused.png").is_file() for pair in done)
+
+
+def test_orientation_and_palette_are_resolved(run: Run, tmp_path: Path, pair_folder: Path) -> None:
+    folder = tmp_path / "turned"
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = Image.open(pair_folder / "gray-A.png")
+    upright.rotate(90, expand=True).save(folder / "t-A.png", exif=exif)
+    Image.open(pair_folder / "gray-B.png").save(folder / "t-B.png")
+    for side in "AB":
+        Image.open(pair_folder / f"colour-{side}.png").quantize(32).save(folder / f"p-{side}.png")
+    assert run("method=source_a", "benchmark=folder", f"benchmark.root={folder}")[0] == 0
+    assert np.array_equal(pixels(tmp_path / "out/folder/source_a/t-fused.png"), np.array(upright))
+    expected = np.array(Image.open(folder / "p-A.png").convert("RGB"))
+    assert np.array_equal(pixels(tmp_path / "out/folder/source_a/p-fused.png"), expected)
+
+
+def test_a_score_that_is_undefined_is_named(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    for side, level in (("A", 3), ("B", 200)):
+        Image.new("L", (1, 1), level).save(folder / f"one-{side}.png")
+    status, said, _ = run("method=mean", "benchmark=folder", f"benchmark.root={folder}")
+    assert status == 0
+    assert "VIFF is undefined for one" in said
+    assert "VIFF is undefined for one" in (tmp_path / "out/summary.md").read_text()
+    assert pixels(tmp_path / "out/folder/mean/one-fused.png").tolist() == [[102]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["benchmark=folder"], "benchmark.root"),
+        (["benchmark=folder", "benchmark.root=nowhere"], "nowhere"),
+        (["benchmark=lytro"], "make data"),
+        (["method=checkpoint"], "checkpoint=FILE"),
+        (["method=checkpoint", "checkpoint=nowhere.ckpt"], "nowhere.ckpt"),
+        (["method=laplacain"], "Did you mean `laplacian`?"),
+        (["benchmark=folder", "benchmark.rot=x"], "Did you mean `root`?"),
+        (["device=cuda:99"], "cuda:99"),
+        (["on_error=maybe"], "on_error"),
+        (["refine=small_regions", "refine.shar=0.1"], "Did you mean `share`?"),
+        (["tile=0"], "tile"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], part: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    method = [] if any(word.startswith("method") for word in arguments) else ["method=laplacian"]
+    status, _, error = run(*method, *arguments)
+    assert status == 1
+    assert part in error
+    assert "Traceback" not in error
+
+
+def test_the_first_source_untouched_scores_its_known_q_mi_on_lytro(run: Run, shared: Path, tmp_path: Path) -> None:
+    arguments = ("method=source_a", "benchmark=lytro", f"benchmark.root={shared}/data", "pictures=false")
+    assert run(*arguments)[0] == 0
+    rows = scores(tmp_path / "out")
+    assert len(rows) == 20
+    assert np.mean([float(row["Q_MI"]) for row in rows]) == pytest.approx(1.31, abs=0.005)
+
+
+def test_both_real_sets_at_once(run: Run, shared: Path, tmp_path: Path) -> None:
+    arguments = ("method=laplacian", "benchmark=[lytro,grayscale]", f"benchmark.root={shared}/data", "pictures=false")
+    assert run(*arguments, "metrics={EN:{_target_:mfif.metrics.EN}}")[0] == 0
+    rows = scores(tmp_path / "out")
+    assert [sum(row["benchmark"] == name for row in rows) for name in ("lytro", "grayscale")] == [20, 19]
