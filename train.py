@@ -26,7 +26,6 @@ def main(config: DictConfig) -> float | None:
     build = partial(instantiate, _convert_="all")
     quiet_logs()
     keep_freed_memory()
-    resume = find_checkpoint(config.resume)
     lightning.seed_everything(config.seed, verbose=False)
 
     data = build(config.data)
@@ -45,7 +44,7 @@ def main(config: DictConfig) -> float | None:
         callbacks=list(build(config.callbacks).values()),
         logger=list(build(config.logger).values()),
     )
-    trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+    trainer.fit(module, data, ckpt_path=find_checkpoint(config.resume, module), weights_only=True)
     return summarize(trainer, Path(config.output))
 
 

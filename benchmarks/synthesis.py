@@ -20,7 +20,15 @@ from mfif.losses import FusionLoss
 from mfif.models import TwoStream
 from mfif.pair import FocusPair, blend
 from mfif.runs import keep_freed_memory
-from mfif.synthesis import BlobTemplates, GaussianKernels, PaperKernels, PaperTemplates, Synthesizer, paper_templates
+from mfif.synthesis import (
+    BlobTemplates,
+    GaussianKernels,
+    PairDraw,
+    PaperKernels,
+    PaperTemplates,
+    Synthesizer,
+    paper_templates,
+)
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -49,8 +57,8 @@ def synthesis_of(synthesizer: Synthesizer, sharp: Tensor) -> Callable[[], FocusP
 
     def synthesize() -> FocusPair:
         draw = synthesizer.draw(pairs, generator)
-        moved = [part.to(sharp.device) for part in draw[:4]]
-        return synthesizer(sharp, draw._replace(crop=moved[0], kernel=moved[1], template=moved[2], exchange=moved[3]))
+        *parameters, seed = draw
+        return synthesizer(sharp, PairDraw(*(part.to(sharp.device) for part in parameters), seed=seed))
 
     return synthesize
 

@@ -145,18 +145,15 @@ def load_network(checkpoint: Path) -> nn.Module:
     Raises:
         InputError: The file is no checkpoint of ours, or its weights do not fit the network it names.
     """
+    content = read_checkpoint(checkpoint)
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         node = dict(content["hyper_parameters"]["configuration"]["network"])
         prefix = "network."
         weights = {
             key.removeprefix(prefix): value for key, value in content["state_dict"].items() if key.startswith(prefix)
         }
-    except (pickle.UnpicklingError, OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"Expected {checkpoint} to be a checkpoint written by train.py, but it cannot be read as one. "
-            "Name a file such as runs/.../checkpoints/best.ckpt."
-        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise _no_checkpoint(checkpoint) from error
     # A checkpoint names its network. Only ours are built, so that a file from elsewhere cannot name anything else.
     package, _, name = str(node.pop("_target_", "")).rpartition(".")
     if package != mfif.models.__name__ or name not in mfif.models.__all__:
@@ -172,6 +169,28 @@ def load_network(checkpoint: Path) -> nn.Module:
             "It was written by another version, or changed since."
         ) from error
     return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Content of a checkpoint; nothing in the file is executed.
+
+    Raises:
+        InputError: The file is no checkpoint.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise _no_checkpoint(path) from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise _no_checkpoint(path)
+    return content
+
+
+def _no_checkpoint(path: Path) -> InputError:
+    return InputError(
+        f"Expected {path} to be a checkpoint written by train.py, but it cannot be read as one. "
+        "Name a file such as runs/.../checkpoints/best.ckpt."
+    )
 
 
 def choose_device(device: str) -> torch.device:

@@ -48,6 +48,7 @@ class FusionModule(LightningModule):
         self.metrics = metrics
         self._optimizer = optimizer
         self._scheduler = scheduler
+        self.example_input_array = (torch.zeros(1, 1, 32, 32), torch.zeros(1, 1, 32, 32))  # for the summary
         self.save_hyperparameters({"configuration": dict(configuration or {})})
         if channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

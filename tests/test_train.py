@@ -155,10 +155,16 @@ def test_wandb_records_offline_without_an_account(root: Path, photos: Path, tmp_
         (["photos.root=nowhere"], "nowhere"),
         (["data.crop=500"], "500x500"),
         (["resume=nowhere.ckpt"], "nowhere.ckpt"),
+        (["resume={text}"], "to be a checkpoint"),
+        (["resume={run}", "network.width=6"], "of shape (6, 1, 3, 3) for network.stream_a.input.weight"),
     ],
 )
-def test_mistakes_are_one_sentence(root: Path, photos: Path, tmp_path: Path, arguments: list[str], part: str) -> None:
-    done = train(root, photos, tmp_path, *arguments)
+def test_mistakes_are_one_sentence(
+    root: Path, photos: Path, tmp_path: Path, uninterrupted: tuple[Path, str], arguments: list[str], part: str
+) -> None:
+    text = tmp_path / "text.ckpt"
+    text.write_text("hello")
+    done = train(root, photos, tmp_path, *(word.format(text=text, run=uninterrupted[0]) for word in arguments))
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("error: ")
     assert part in done.stderr
@@ -177,3 +183,27 @@ def test_a_full_disk_leaves_the_last_checkpoint(root: Path, photos: Path, tmp_pa
     checkpoints = list((output / "checkpoints").glob("*.ckpt")) if (output / "checkpoints").is_dir() else []
     for path in checkpoints:
         torch.load(path, weights_only=True)
+
+
+def test_two_processes_train_as_one(root: Path, photos: Path, tmp_path: Path) -> None:
+    """Two ranks with half of the batch see the pairs of one rank, and average their gradients to its gradient."""
+    common = ["data.synthesizer.noise=0", "trainer.max_steps=8"]
+    one = train(root, photos, tmp_path / "one", *common)
+    two = train(
+        root, photos, tmp_path / "two", *common, "data.batch_size=2", "trainer.devices=2", "+trainer.strategy=ddp"
+    )
+    assert one.returncode == two.returncode == 0, two.stderr
+    first, second = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("one", "two")
+    )
+    assert all(torch.allclose(first[key], second[key], atol=1e-4) for key in first)
+    start = train(root, photos, tmp_path / "start", *common, "trainer.max_steps=1", "trainer.val_check_interval=1")
+    assert start.returncode == 0
+    before = torch.load(tmp_path / "start" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert not all(torch.allclose(first[key], before[key], atol=1e-3) for key in first)
+    scores = []
+    for name in ("one", "two"):
+        with (tmp_path / name / "csv/version_0/metrics.csv").open() as file:
+            scores.append([float(row["val/map_accuracy"]) for row in csv.DictReader(file) if row["val/map_accuracy"]])
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)

@@ -9,7 +9,6 @@ from lightning import LightningDataModule
 from torch import Tensor
 
 from mfif.data.photos import OnBadPhoto, Photos, Split, crop_bank
-from mfif.pair import FocusPair
 from mfif.synthesis import PairDraw, Synthesizer
 
 _SPLITS: tuple[Split, ...] = ("train", "val")
@@ -29,8 +28,6 @@ class PairStream:
         seed: What the whole stream depends on.
         rank: This process among `world_size`.
         world_size: Number of processes.
-        fixed: Indices of pairs to visit in this order every time, instead of all `pairs` in a new order each epoch;
-            then a last batch that is not full is kept.
     """
 
     def __init__(
@@ -42,7 +39,6 @@ class PairStream:
         seed: int,
         rank: int = 0,
         world_size: int = 1,
-        fixed: Tensor | None = None,
     ) -> None:
         self.synthesizer = synthesizer
         self.pairs = pairs
@@ -50,33 +46,21 @@ class PairStream:
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.fixed = fixed
         self._next = 0
 
     def __len__(self) -> int:
-        full, rest = divmod(self.pairs if self.fixed is None else len(self.fixed), self.batch_size * self.world_size)
-        if self.fixed is None:
-            return full
-        return full + (rest > self.rank * self.batch_size)
+        return self.pairs // (self.batch_size * self.world_size)
 
     def __iter__(self) -> Iterator[PairDraw]:
         """The rest of the epoch, then a new one at the next call."""
-        epoch, start = divmod(self._next, len(self)) if self.fixed is None else (0, 0)
-        order = self._order(epoch)
-        for batch in range(start, len(self)):
-            self._next = epoch * len(self) + batch + 1
-            yield self._draw(order, epoch, batch)
-
-    def _order(self, epoch: int) -> Tensor:
-        if self.fixed is not None:
-            return self.fixed
-        return torch.randperm(self.pairs, generator=self._generator(epoch))
-
-    def _draw(self, order: Tensor, epoch: int, batch: int) -> PairDraw:
+        epoch, start = divmod(self._next, len(self))
+        order = torch.randperm(self.pairs, generator=self._generator(epoch))
         together = self.batch_size * self.world_size
-        shared = order[batch * together : (batch + 1) * together]
-        draw = self.synthesizer.draw(shared, self._generator(epoch, batch))
-        return draw.part(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
+        for batch in range(start, len(self)):
+            self._next += 1
+            shared = order[batch * together : (batch + 1) * together]
+            draw = self.synthesizer.draw(shared, self._generator(epoch, batch))
+            yield draw.part(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
 
     def _generator(self, *place: int) -> torch.Generator:
         (state,) = np.random.SeedSequence([self.seed, *place]).generate_state(1, np.uint64)
@@ -89,6 +73,30 @@ class PairStream:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up where the checkpoint left off."""
         self._next = int(state["next"])
+
+
+class FixedPairs:
+    """The same draws every time, whatever the batch size and the number of ranks.
+
+    Args:
+        draw: All pairs.
+        batch_size: Pairs in a batch of this rank; the last may have fewer.
+        rank: This process among `world_size`, which take batches in turn.
+        world_size: Number of processes.
+    """
+
+    def __init__(self, draw: PairDraw, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        self.draw = draw
+        self.batch_size = batch_size
+        self._starts = range(rank * batch_size, len(draw.crop), world_size * batch_size)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[PairDraw]:
+        """This rank's batches."""
+        for start in self._starts:
+            yield self.draw.part(start, start + self.batch_size)
 
 
 class SynthesizedPairs(LightningDataModule):
@@ -164,28 +172,26 @@ class SynthesizedPairs(LightningDataModule):
 
     def train_dataloader(self) -> PairStream:
         """All pairs of an epoch, in random order, this rank's part of each batch."""
-        return self._stream(self.crops * self.synthesizer.pairs_per_crop, self.seed, None)
+        pairs = self.crops * self.synthesizer.pairs_per_crop
+        return PairStream(self.synthesizer, pairs, self.batch_size, seed=self.seed, **self._ranks())
 
-    def val_dataloader(self) -> PairStream:
-        """The fixed validation pairs, this rank's part of each batch: each crop once, templates and kernels in turn."""
+    def val_dataloader(self) -> FixedPairs:
+        """The fixed validation pairs, this rank's batches: each crop once, templates and kernels in turn."""
         crop = torch.arange(self.val_pairs)
         per_crop = self.synthesizer.pairs_per_crop
-        return self._stream(self.val_pairs * per_crop, self._VAL_SEED, crop * per_crop + crop % per_crop)
+        generator = torch.Generator().manual_seed(self._VAL_SEED)
+        draw = self.synthesizer.draw(crop * per_crop + crop % per_crop, generator)
+        return FixedPairs(draw, self.batch_size, **self._ranks())
 
-    def _stream(self, pairs: int, seed: int, fixed: Tensor | None) -> PairStream:
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return PairStream(
-            self.synthesizer,
-            pairs,
-            self.batch_size,
-            seed=seed,
-            rank=rank,
-            world_size=world_size,
-            fixed=fixed,
-        )
+    def _ranks(self) -> dict[str, int]:
+        if self.trainer is None:
+            return {}
+        return {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
 
-    def on_after_batch_transfer(self, batch: PairDraw, dataloader_idx: int) -> FocusPair:
-        """Synthesize a batch of pairs where its draw has been moved to."""
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Synthesize a batch of pairs where its draw has been moved to; what is no draw passes as it is."""
+        if not isinstance(batch, PairDraw):
+            return batch
         split: Split = "train" if self.trainer is None or self.trainer.training else "val"
         bank = self.banks[split] = self.banks[split].to(batch.crop.device)
         return self.synthesizer(bank[batch.crop].float() / 255, batch)

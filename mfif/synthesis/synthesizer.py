@@ -41,6 +41,7 @@ class PairDraw(NamedTuple):
         kernel: Drawn parameters of the kernels, ``(B, ...)``.
         template: Drawn parameters of the templates, ``(B, ...)``.
         exchange: Whether the sources change places, bool ``(B,)``.
+        noise: Standard deviation of the noise of each sample, ``(B,)``.
         seed: Seed of the noise, which is drawn where it is added.
     """
 
@@ -48,12 +49,14 @@ class PairDraw(NamedTuple):
     kernel: Tensor
     template: Tensor
     exchange: Tensor
+    noise: Tensor
     seed: int
 
     def part(self, start: int, stop: int) -> "PairDraw":
         """The draw of some of the batch's pairs, with noise of its own."""
-        kernel, template = self.kernel[start:stop], self.template[start:stop]
-        return PairDraw(self.crop[start:stop], kernel, template, self.exchange[start:stop], self.seed + start)
+        crop, kernel, template, exchange, noise, seed = self
+        part = slice(start, stop)
+        return PairDraw(crop[part], kernel[part], template[part], exchange[part], noise[part], seed + start)
 
 
 class Synthesizer:
@@ -106,6 +109,7 @@ class Synthesizer:
             kernel=self.kernels.draw(kernel, generator),
             template=self.templates.draw(template, generator),
             exchange=coin & self.exchange,
+            noise=self.noise * torch.rand(len(pair), generator=generator),
             seed=int(torch.randint(2**62, (), generator=generator)),
         )
 
@@ -124,12 +128,11 @@ class Synthesizer:
         top, left = (side - height) // 2, (side - width) // 2
         template = self.templates.render(draw.template, side)[..., top : top + height, left : left + width]
         pair = compose(sharp, self.kernels.render(draw.kernel), template, draw.exchange)
-        return self._add_noise(pair, draw.seed) if self.noise else pair
+        return self._add_noise(pair, draw) if self.noise else pair
 
-    def _add_noise(self, pair: FocusPair, seed: int) -> FocusPair:
-        generator = torch.Generator(pair.a.device).manual_seed(seed)
-        shape = (len(pair.a), 1, 1, 1)
-        level = self.noise * torch.rand(shape, generator=generator, device=pair.a.device)
+    def _add_noise(self, pair: FocusPair, draw: PairDraw) -> FocusPair:
+        generator = torch.Generator(pair.a.device).manual_seed(draw.seed)
+        level = draw.noise[:, None, None, None]
         noisy = [
             (source + level * torch.randn(source.shape, generator=generator, device=source.device)).clamp(0, 1)
             for source in (pair.a, pair.b)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mfif.data.datamodule import PairStream, SynthesizedPairs
+from mfif.data.datamodule import FixedPairs, PairStream, SynthesizedPairs
 from mfif.data.photos import FolderPhotos
 from mfif.pair import FocusPair
 from mfif.synthesis import BlobTemplates, GaussianKernels, PairDraw, PaperKernels, PaperTemplates, Synthesizer
@@ -22,7 +22,7 @@ def stream(**changes: object) -> PairStream:
 def same(left: Iterable[PairDraw], right: Iterable[PairDraw]) -> bool:
     left, right = list(left), list(right)
     return len(left) == len(right) and all(
-        one.seed == other.seed and all(map(torch.equal, one[:4], other[:4]))
+        one.seed == other.seed and all(map(torch.equal, one[:5], other[:5]))
         for one, other in zip(left, right, strict=True)
     )
 
@@ -58,7 +58,7 @@ def test_ranks_share_each_batch_of_one_process(synthesizer: Synthesizer) -> None
     whole = list(stream(synthesizer=synthesizer))
     ranks = [list(stream(synthesizer=synthesizer, batch_size=4, rank=rank, world_size=2)) for rank in range(2)]
     for batch, *parts in zip(whole, *ranks, strict=True):
-        for field in ("crop", "kernel", "template", "exchange"):
+        for field in ("crop", "kernel", "template", "exchange", "noise"):
             assert torch.equal(getattr(batch, field), torch.cat([getattr(part, field) for part in parts]))
         assert parts[0].seed != parts[1].seed
 
@@ -81,15 +81,18 @@ def test_resuming_goes_on_with_the_same_batches(stop: int) -> None:
 
 @pytest.mark.parametrize(("pairs", "world_size"), [(10, 1), (10, 2), (9, 2), (8, 2), (3, 2)])
 def test_fixed_pairs_are_visited_once_whatever_the_ranks(pairs: int, world_size: int) -> None:
-    fixed = torch.arange(pairs)
-    seen = []
+    draw = RANDOM.draw(torch.arange(pairs), torch.Generator().manual_seed(0))
+    seen: list[PairDraw] = []
     for rank in range(world_size):
-        part = stream(pairs=pairs * 24, batch_size=4 // world_size, fixed=fixed, rank=rank, world_size=world_size)
+        part = FixedPairs(draw, 4 // world_size, rank, world_size)
         assert same(part, part)
         assert len(part) == len(list(part))
-        assert all(len(draw.crop) for draw in part)
-        seen += identities(part)
-    assert sorted(seen) == sorted(identities(stream(pairs=pairs * 24, batch_size=pairs, fixed=fixed)))
+        assert all(len(batch.crop) for batch in part)
+        seen += part
+    seen.sort(key=lambda batch: int(batch.crop[0]))
+    for field in range(5):
+        assert torch.equal(torch.cat([batch[field] for batch in seen]), draw[field])
+    assert len({batch.seed for batch in seen}) == len(seen)
 
 
 def data(photos: Path, **changes: object) -> SynthesizedPairs:
@@ -145,3 +148,8 @@ def test_counts_must_be_positive(photos: Path, name: str) -> None:
 def test_an_epoch_needs_a_batch(photos: Path) -> None:
     with pytest.raises(ValueError, match="batch"):
         data(photos, crops=1, batch_size=25)
+
+
+def test_what_is_no_draw_passes_untouched(photos: Path) -> None:
+    real = (torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8))
+    assert data(photos).on_after_batch_transfer(real, 0) is real
