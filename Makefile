@@ -11,10 +11,10 @@ CPU_INDEX = --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench data lock clean
+.PHONY: help setup demo test lint format bench bench-metrics data lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
 
 setup: $(READY) ## make the environment in .venv
 
@@ -60,6 +60,9 @@ format: $(READY) ## put the code into shape
 
 bench: $(READY) ## measure the cost of synthesis beside the training step
 	$(BIN)/python benchmarks/synthesis.py
+
+bench-metrics: $(READY) ## measure the cost of every metric, beside careful numpy
+	$(BIN)/python benchmarks/metrics.py
 
 data: $(READY) ## fetch the Lytro and the grayscale pairs into data/ (research use)
 	$(BIN)/python -m mfif.data.download lytro grayscale --root data

@@ -22,11 +22,13 @@ def main(config: DictConfig) -> None:
     from mfif.errors import InputError
     from mfif.evaluation import Evaluation
     from mfif.inference import choose_device
+    from mfif.runs import keep_freed_memory
 
     if "checkpoint" in config.method and config.checkpoint is None:
         raise InputError("Expected a checkpoint to evaluate. Name it with checkpoint=FILE, or choose method=laplacian.")
     check_config(config)
     build = partial(instantiate, _convert_="all")
+    keep_freed_memory()
     device = choose_device(config.device)
     refine = build(config.refine) if config.refine else None
     methods = {
@@ -46,7 +48,7 @@ def main(config: DictConfig) -> None:
     evaluation.run(benchmarks)
     console = Console()
     if not console.is_terminal:
-        console = Console(width=120)  # a file has no edge to fit into
+        console = Console(width=400)  # a file has no edge to fit into
     evaluation.scores.print(console)
     for note in [*evaluation.skipped, *evaluation.scores.undefined()]:
         console.print(note, soft_wrap=True, highlight=False)

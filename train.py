@@ -11,14 +11,14 @@ from mfif.config import CONFIG_DIR, check_config, run_entry_point
 
 @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")
 def main(config: DictConfig) -> float | None:
-    """Build everything the configuration names, train, validate the best checkpoint, return its score."""
+    """Build everything the configuration names, train, return the best score of validation."""
     # Imported here, so that --help and mistakes in the configuration answer at once.
     from functools import partial
 
     import lightning
     from hydra.utils import instantiate
-    from torchmetrics import MetricCollection
 
+    from mfif.metrics import FusionMetrics
     from mfif.module import FusionModule
     from mfif.runs import find_checkpoint, keep_freed_memory, quiet_logs, summarize
 
@@ -34,7 +34,7 @@ def main(config: DictConfig) -> float | None:
         loss=build(config.loss),
         optimizer=build(config.optimizer),
         scheduler=build(config.scheduler),
-        metrics=MetricCollection(build(config.metrics), compute_groups=False),
+        metrics=FusionMetrics(build(config.metrics)),
         configuration=OmegaConf.to_container(config, resolve=True),
         channels_last=config.channels_last,
         compile=config.compile,

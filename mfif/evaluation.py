@@ -1,6 +1,5 @@
 """Methods x benchmarks -> scores and pictures, pair by pair."""
 
-import inspect
 import logging
 import time
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from mfif.data.benchmarks import BenchmarkPair, PairLoader, to_pixels
 from mfif.errors import InputError
 from mfif.images import write_image
 from mfif.inference import Fuser, blend_levels
-from mfif.metrics import FusionMetric
+from mfif.metrics import FusionMetric, FusionMetrics
 from mfif.report import Scores
 from mfif.viz import difference, panel, to_uint8
 
@@ -56,7 +55,7 @@ class Evaluation:
         if on_error not in ("stop", "skip"):
             raise InputError(f"Expected `on_error` to be stop or skip, got {on_error!r}.")
         self.methods = methods
-        self.metrics = metrics
+        self.metrics = FusionMetrics(metrics)
         self.output = output
         self.device = device
         self.on_error = on_error
@@ -81,35 +80,35 @@ class Evaluation:
     def _pair(self, benchmark: str, name: str, load: PairLoader) -> None:
         try:
             pair = load()
-            scored = {method: self._score(pair, method, benchmark) for method in self.methods}
+            results = {method: self._fuse(pair, method) for method in self.methods}
         except InputError as error:
             if self.on_error == "stop":
                 raise InputError(f"{error} Or pass such pairs over with on_error=skip.") from error
             log.warning("Skipped %s/%s: %s", benchmark, name, error)
             self.skipped.append(f"Skipped {benchmark}/{name}: {error}")
             return
-        for method, scores in scored.items():
+        for method, (fused, known, scores) in results.items():
+            if self.pictures:
+                self._draw(self.output / benchmark / method / name, fused, known)
             self.scores.add(benchmark, name, method, scores)
         self.scores.write_csv(self.output / "scores.csv")
 
-    def _score(self, pair: BenchmarkPair, method: str, benchmark: str) -> dict[str, float]:
+    def _fuse(self, pair: BenchmarkPair, method: str) -> tuple[Tensor, dict[str, Tensor], dict[str, float]]:
+        """Fused image in the type of the sources; all that is known of the pair, in [0, 1]; scores."""
         white = torch.iinfo(pair.a.dtype).max
         a, b = (source.to(self.device).float() / white for source in (pair.a, pair.b))
         begin = time.perf_counter()
         alpha = self.methods[method].decision_map(a, b).cpu()
         seconds = time.perf_counter() - begin
         fused = blend_levels(pair.a, pair.b, alpha)
-        units = {"fused": fused, "source_a": pair.a, "source_b": pair.b, "sharp": pair.sharp}
-        known = {name: image.float() / white for name, image in units.items() if image is not None}
+        images = {"fused": fused, "source_a": pair.a, "source_b": pair.b, "sharp": pair.sharp}
+        known = {name: image.float() / white for name, image in images.items() if image is not None}
         known |= {"alpha": alpha} | ({} if pair.alpha is None else {"alpha_true": pair.alpha})
-        scores = {}
-        for name, metric in self.metrics.items():
-            needed = inspect.signature(metric.update).parameters
-            if needed.keys() <= known.keys():
-                scores[name] = _score_one(metric, {key: known[key] for key in needed}, pair.name)
-        if self.pictures:
-            self._draw(self.output / benchmark / method / pair.name, fused, known)
-        return {**scores, "seconds": seconds}
+        try:
+            scores = {name: float(score) for name, score in self.metrics.score(**known).items()}
+        except ValueError as error:
+            raise InputError(f"{pair.name} cannot be scored: {error}") from error
+        return fused, known, {**scores, "seconds": seconds}
 
     def _draw(self, stem: Path, fused: Tensor, known: Mapping[str, Tensor]) -> None:
         shown = difference(known["fused"], known["source_a"])
@@ -119,10 +118,3 @@ class Evaluation:
         columns = ("source_a", "source_b", "alpha_true", "alpha", "fused")
         row = [*(known[name] for name in columns if name in known), shown]
         write_image(stem.with_name(f"{stem.name}-panel.png"), panel([[image[0] for image in row]]))
-
-
-def _score_one(metric: FusionMetric, arguments: Mapping[str, Tensor], pair: str) -> float:
-    try:
-        return float(metric.score(**arguments))
-    except ValueError as error:
-        raise InputError(f"{pair} cannot be scored: {error}") from error

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import Metric
 from torchmetrics.utilities import rank_zero_warn
 from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
 
@@ -249,29 +249,3 @@ class MapAccuracy(FusionMetric):
     def update(self, alpha: Tensor, alpha_true: Tensor) -> None:
         """Add a batch to the mean."""
         self.add(self.score(alpha, alpha_true))
-
-
-def paper_metrics(data_range: float = 1.0) -> MetricCollection:
-    """The four metrics of the paper under its names: Q_MI, Q_G, EN, VIFF.
-
-    Args:
-        data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
-
-    Returns:
-        A collection to call with the keywords `fused`, `source_a`, `source_b`; others are ignored.
-
-    Example:
-        >>> import torch
-        >>> image = torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(0))
-        >>> scores = paper_metrics()(fused=image, source_a=image, source_b=image)
-        >>> {name: round(score.item(), 3) for name, score in scores.items()}
-        {'EN': 7.922, 'Q_G': 0.987, 'Q_MI': 2.0, 'VIFF': 1.0}
-    """
-    metrics: dict[str, Metric | MetricCollection] = {
-        "Q_MI": QMI(data_range),
-        "Q_G": QG(data_range),
-        "EN": EN(data_range),
-        "VIFF": VIFF(data_range),
-    }
-    # Compute groups would merge metrics whose sums happen to agree after the first batch.
-    return MetricCollection(metrics, compute_groups=False)

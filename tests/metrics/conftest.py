@@ -1,5 +1,4 @@
 import csv
-import importlib
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -10,6 +9,8 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+
+from mfif.metrics.functional.precision import computing_in
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -63,11 +64,12 @@ def lytro(shared: Path) -> Path:
 
 @pytest.fixture
 def meets_golden(golden: Golden) -> Callable[..., None]:
-    """Check a score of (fused, a, b) against every stored value of a metric."""
+    """Check a score of (fused, a, b) against every stored value of a metric, of which there are `rows`."""
 
-    def check(metric: str, score: Callable[..., Tensor], dtype: torch.dtype, tolerance: float) -> None:
+    def check(metric: str, score: Callable[..., Tensor], dtype: torch.dtype, tolerance: float, rows: int = 67) -> None:
         values = golden.values(metric)
-        assert sum(file == "golden.csv" for file, *_ in values) == len(golden.files) == 67
+        assert len(golden.files) == 67
+        assert sum(file == "golden.csv" for file, *_ in values) == rows
         scores: dict[tuple[str, str], float] = {}
         misses = []
         for file, pair, method, want in values:
@@ -84,12 +86,10 @@ def meets_golden(golden: Golden) -> Callable[..., None]:
 
 
 @pytest.fixture
-def without_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_float64() -> Iterator[None]:
     """Compute as on a device that has no float64."""
-    for module in ("gray", "psnr", "map_accuracy"):
-        # By import, as the package's attributes of these names are the functions.
-        imported = importlib.import_module(f"mfif.metrics.functional.{module}")
-        monkeypatch.setattr(imported, "working_dtype", lambda device: torch.float32)
+    with computing_in(torch.float32):
+        yield
 
 
 @pytest.fixture

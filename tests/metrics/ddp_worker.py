@@ -7,17 +7,20 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from mfif.metrics import EN, paper_metrics
+from mfif import metrics as exports
+from mfif.metrics import EN, FusionMetrics
 
 
 def main(folder: Path, rank: int) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     items = torch.load(folder / "items.pt")
-    metrics, lonely = paper_metrics(), EN()
-    for fused, source_a, source_b in items[rank::2]:
-        metrics.update(fused=fused, source_a=source_a, source_b=source_b)
+    chosen = json.loads((folder / "metrics.json").read_text())
+    metrics = FusionMetrics({key: getattr(exports, name)(**options) for key, (name, options) in chosen.items()})
+    lonely = EN()
+    for item in items[rank::2]:
+        metrics.update(**item)
     if rank == 0:  # a process may have no image at all
-        lonely.update(items[0][0])
+        lonely.update(items[0]["fused"])
     scores = metrics.compute() | {"lonely": lonely.compute()}
     unscored = int(metrics["Q_MI"].unscored)
     result = {name: score.item() for name, score in scores.items()} | {"own": unscored}

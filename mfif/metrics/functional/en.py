@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from mfif.metrics.functional.gray import gray8
-from mfif.metrics.functional.histogram import entropy, histogram
+from mfif.metrics.functional.histogram import entropy, level_histogram
 from mfif.metrics.functional.validation import check_images
 
 
@@ -31,7 +31,6 @@ def en(fused: Tensor, data_range: float = 1.0) -> Tensor:
         tensor([1.], dtype=torch.float64)
     """
     check_images(data_range, fused=fused)
-    gray = gray8(fused, data_range).detach().flatten(1)
-    counts = histogram(gray.nan_to_num(0).long(), 256)
-    score = entropy(counts.to(gray.dtype) / gray.shape[1])
-    return score.masked_fill(gray.isnan().any(1), torch.nan)
+    gray = gray8(fused, data_range).detach()
+    score = entropy(level_histogram(gray).to(gray.dtype) / gray[0].numel())
+    return score.masked_fill(gray.isnan().any(2).any(1), torch.nan)

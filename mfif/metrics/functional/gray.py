@@ -3,14 +3,12 @@
 import torch
 from torch import Tensor
 
+from mfif.metrics.functional.precision import working_dtype
+from mfif.metrics.functional.shared_work import shared_work
 from mfif.pair import luma
 
 
-def working_dtype(device: torch.device) -> torch.dtype:
-    """Type the metrics compute in: float64, as the reference code, or float32 where the device lacks it (MPS)."""
-    return torch.float32 if device.type == "mps" else torch.float64
-
-
+@shared_work
 def gray8(image: Tensor, data_range: float = 1.0) -> Tensor:
     """Turn images into MATLAB's 8-bit gray, held as floats: whole numbers 0..255.
 
@@ -33,10 +31,11 @@ def gray8(image: Tensor, data_range: float = 1.0) -> Tensor:
         tensor([[[  0., 128., 255.]]], dtype=torch.float64)
     """
     pixels = image.to(working_dtype(image.device)) * (255 / data_range)
+    missing = pixels.detach() - pixels.detach()  # NaN where not finite, 0 elsewhere
     # clamp() would turn an infinity into a plausible gray level.
-    pixels = pixels.masked_fill(~pixels.isfinite(), torch.nan).clamp(0, 255)
+    pixels = (pixels + missing).clamp(0, 255)
     with torch.autocast(pixels.device.type, enabled=False):  # float32 sums would drop to half precision inside it
-        return _round(luma(_round(pixels))).squeeze(1)
+        return _round(luma(_round(pixels)) if image.shape[1] == 3 else pixels).squeeze(1)
 
 
 def _round(pixels: Tensor) -> Tensor:

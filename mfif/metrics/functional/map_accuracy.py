@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mfif.metrics.functional.gray import working_dtype
+from mfif.metrics.functional.precision import working_dtype
 from mfif.metrics.functional.validation import check_shapes
 from mfif.pair import binarize
 

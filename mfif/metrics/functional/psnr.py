@@ -3,7 +3,7 @@
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from mfif.metrics.functional.gray import working_dtype
+from mfif.metrics.functional.precision import working_dtype
 from mfif.metrics.functional.validation import check_images
 
 

@@ -1,6 +1,7 @@
 """Q_G (Q^AB/F): how much of the sources' edges the fused image keeps."""
 
 import math
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -8,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mfif.metrics.functional.gray import gray8
+from mfif.metrics.functional.one_by_one import one_by_one
+from mfif.metrics.functional.roots import root
 from mfif.metrics.functional.validation import check_images
 
 Variant = Literal["zl", "yl"]
@@ -68,8 +71,13 @@ def q_g(fused: Tensor, source_a: Tensor, source_b: Tensor, data_range: float = 1
     check_images(data_range, fused=fused, source_a=source_a, source_b=source_b)
     if variant not in _STRENGTH:
         raise ValueError(f"Expected `variant` to be 'zl' or 'yl', got {variant!r}.")
-    f, a, b = (_edges(gray8(image, data_range)) for image in (fused, source_a, source_b))
+    grays = [gray8(image, data_range) for image in (fused, source_a, source_b)]
+    return one_by_one(partial(_score, variant=variant), *grays)
 
+
+def _score(*grays: Tensor, variant: Variant) -> Tensor:
+    """Q_G of gray images ``(B, H, W)``: fused and both sources."""
+    f, a, b = (_edges(gray) for gray in grays)
     ratio_a = torch.where(a.strength > f.strength, f.strength / a.lifted, a.lifted / f.lifted)
     ratio_b = torch.minimum(b.lifted, f.lifted) / torch.maximum(b.lifted, f.lifted)
     kept_a = _STRENGTH[variant](ratio_a) * _ANGLE[variant](_alignment(a.angle, f.angle, variant))
@@ -90,10 +98,8 @@ def _edges(gray: Tensor) -> _Edges:
     across = padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]
     gx = down[:, :, 2:] - down[:, :, :-2]
     gy = across[:, 2:] - across[:, :-2]
-    squared = gx * gx + gy * gy
-    lifted = squared.clamp(min=_LIFT**2).sqrt()
-    strength = torch.where(squared == 0, 0.0, lifted)
-    return _Edges(strength, lifted, torch.atan(gy / torch.where(gx == 0, _LIFT, gx)))
+    strength = root(gx * gx + gy * gy)
+    return _Edges(strength, strength.clamp(min=_LIFT), torch.atan(gy / torch.where(gx == 0, _LIFT, gx)))
 
 
 def _alignment(angle: Tensor, other: Tensor, variant: Variant) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from mfif.metrics.functional.gray import gray8
-from mfif.metrics.functional.histogram import entropy, histogram
+from mfif.metrics.functional.histogram import entropy, has_no_histogram, joint_histogram
 from mfif.metrics.functional.validation import check_images
 
 
@@ -38,22 +38,14 @@ def q_mi(fused: Tensor, source_a: Tensor, source_b: Tensor, data_range: float = 
         tensor([2.], dtype=torch.float64)
     """
     check_images(data_range, fused=fused, source_a=source_a, source_b=source_b)
-    f, a, b = (gray8(image, data_range).detach().flatten(1) for image in (fused, source_a, source_b))
+    f, a, b = (gray8(image, data_range).detach() for image in (fused, source_a, source_b))
     score = 2 * (_shared_information(a, f) + _shared_information(b, f))
-    undefined = torch.stack([_has_no_histogram(gray) for gray in (f, a, b)]).any(0)
+    undefined = has_no_histogram(f) | has_no_histogram(a) | has_no_histogram(b)
     return score.masked_fill(undefined, torch.nan)
 
 
 def _shared_information(source: Tensor, fused: Tensor) -> Tensor:
-    """I(X; F) / (H(X) + H(F)) of gray rows ``(B, N)``."""
-    index = (256 * source.nan_to_num(0) + fused.nan_to_num(0)).long()
-    joint = histogram(index, 256 * 256).to(source.dtype) / source.shape[1]
-    table = joint.view(-1, 256, 256)
+    """I(X; F) / (H(X) + H(F)) of gray images ``(B, H, W)``."""
+    table = joint_histogram(source, fused).to(source.dtype) / source[0].numel()
     marginals = entropy(table.sum(2)) + entropy(table.sum(1))
-    return (marginals - entropy(joint)) / marginals
-
-
-def _has_no_histogram(gray: Tensor) -> Tensor:
-    """Where the reference's stretch to 0..255 divides by zero (it passes black images by), or a pixel is NaN."""
-    low, high = torch.aminmax(gray, dim=1)
-    return gray.isnan().any(1) | ((low == high) & (high > 0))
+    return (marginals - entropy(table.flatten(1))) / marginals

@@ -6,6 +6,8 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
+from mfif.metrics.functional.shared_work import shared_work
+
 
 def check_shapes(channels: Collection[int], **tensors: Tensor) -> None:
     """Raise unless all tensors are ``(B, C, H, W)`` of one shape, not empty, C being one of `channels`.
@@ -77,7 +79,7 @@ def check_values(given: dict[str, Tensor], truth: dict[str, Tensor], data_range:
         ValueError: A value is NaN or infinite, or one of `truth` is out of range.
     """
     tensors = given | truth
-    extremes = torch.stack([torch.stack(torch.aminmax(tensor.detach().float())) for tensor in tensors.values()])
+    extremes = torch.stack([_extremes(tensor.detach()) for tensor in tensors.values()])
     slack = 1e-3 * data_range  # resizing and half precision overshoot a little; a wrong scale overshoots a lot
     for name, (low, high) in zip(tensors, extremes.tolist(), strict=True):
         if not (math.isfinite(low) and math.isfinite(high)):
@@ -86,4 +88,42 @@ def check_values(given: dict[str, Tensor], truth: dict[str, Tensor], data_range:
             raise ValueError(
                 f"Expected `{name}` to lie in [0, {data_range:g}], got values from {low:g} to {high:g}. "
                 "Scale it, or set `data_range`."
+            )
+
+
+@shared_work
+def _extremes(tensor: Tensor) -> Tensor:
+    """Smallest and largest value, NaN if there is one."""
+    return torch.stack(torch.aminmax(tensor)).float()
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Raise unless an argument is one of the names it may have.
+
+    Args:
+        name: The argument.
+        value: What came.
+        choices: What it may be.
+
+    Raises:
+        ValueError: `value` is none of `choices`.
+    """
+    if value not in choices:
+        raise ValueError(f"Expected `{name}` to be {' or '.join(map(repr, choices))}, got {value!r}.")
+
+
+def check_size(least: int, **images: Tensor) -> None:
+    """Raise unless the images are at least so many pixels high and wide; takes checked shapes.
+
+    Args:
+        least: Smallest height and width.
+        **images: ``(..., H, W)``, under the names the caller's arguments have.
+
+    Raises:
+        ValueError: An image is smaller.
+    """
+    for name, image in images.items():
+        if min(image.shape[-2:]) < least:
+            raise ValueError(
+                f"Expected `{name}` to be at least {least} pixels high and wide, got {tuple(image.shape[-2:])}."
             )

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from mfif.metrics.functional.gray import gray8
+from mfif.metrics.functional.one_by_one import one_by_one
+from mfif.metrics.functional.smoothing import gaussian, smooth
 from mfif.metrics.functional.validation import check_images
 
 _SCALE_WEIGHTS = (1 / 2.15, 0.0, 0.15 / 2.15, 1 / 2.15)  # finest first; the second scale does not count
@@ -45,58 +47,51 @@ def viff(fused: Tensor, source_a: Tensor, source_b: Tensor, data_range: float = 
         tensor([1.], dtype=torch.float64)
     """
     check_images(data_range, fused=fused, source_a=source_a, source_b=source_b)
-    images = torch.stack([gray8(image, data_range) for image in (fused, source_a, source_b)])
-    if min(images.shape[-2:]) < _SMALLEST_SIDE:
-        return images.new_full(images.shape[1:2], torch.nan)
+    grays = [gray8(image, data_range) for image in (fused, source_a, source_b)]
+    if min(fused.shape[-2:]) < _SMALLEST_SIDE:
+        return grays[0].new_full(grays[0].shape[:1], torch.nan)
+    return one_by_one(_score, *grays)
 
+
+def _score(*grays: Tensor) -> Tensor:
+    """VIFF of gray images ``(B, H, W)``: fused and both sources."""
     # Only variances count, and float32 would lose the small ones in the squares of bright pixels.
-    images = images - images.mean((-2, -1), keepdim=True)
-    score = images.new_zeros(images.shape[1])
+    f, a, b = (gray - gray.mean((-2, -1), keepdim=True) for gray in grays)
+    score = f.new_zeros(len(f))
     for scale, weight in enumerate(_SCALE_WEIGHTS):
-        window = _gaussian(2 ** (4 - scale) + 1)
+        size = 2 ** (4 - scale) + 1
+        window = gaussian(size, size / 5)
         if scale > 0:
-            images = _smooth(images, window)[..., ::2, ::2]
+            f, a, b = (smooth(image, window)[..., ::2, ::2].contiguous() for image in (f, a, b))
         if weight > 0:
-            score = score + weight * _fidelity(images, window)
+            score = score + weight * _fidelity(f, a, b, window)
     return score
 
 
-def _fidelity(images: Tensor, window: list[float]) -> Tensor:
-    """One scale's ratio of information kept to information there, ``(B,)``, for f, a, b stacked ``(3, B, H, W)``."""
-    f, a, b = images
-    # The moments of both sources with f, smoothed in one go.
-    products = torch.stack([f * f, a * a, b * b, a * f, b * f])
-    smoothed = _smooth(torch.cat([images, products]), window)
-    means, squares, mixed = smoothed[:3], smoothed[3:6], smoothed[6:]
-    variances = (squares - means * means).clamp(min=0)
-    covariances = mixed - means[1:] * means[:1]
-
-    var_f, var = variances[:1], variances[1:]
-    flat = (var < _FLAT) | (var_f < _FLAT)
-    gain = torch.where(flat, 0.0, covariances / (var + _FLAT)).clamp(min=0)
-    distortion = (var_f - gain * covariances).clamp(min=_FLAT)
-    kept = torch.log1p(gain * gain * var / (distortion + _VISUAL_NOISE)) / math.log(10)
-    there = torch.log1p(torch.where(var < _FLAT, 0.0, var) / _VISUAL_NOISE) / math.log(10)
-
-    weaker_a = gain[0] < gain[1]
-    kept = torch.where(weaker_a, kept[0], kept[1]) + _STABILIZER
-    there = torch.where(weaker_a, there[0], there[1]) + _STABILIZER
-    return kept.sum((1, 2)) / there.sum((1, 2))
+def _fidelity(f: Tensor, a: Tensor, b: Tensor, window: list[float]) -> Tensor:
+    """One scale's ratio of information kept to information there, ``(B,)``, for images ``(B, H, W)``."""
+    mean_f = smooth(f, window)
+    var_f = (smooth(f * f, window) - mean_f * mean_f).clamp(min=0)
+    gain_a, kept_a, there_a = _kept(f, a, mean_f, var_f, window)
+    gain_b, kept_b, there_b = _kept(f, b, mean_f, var_f, window)
+    weaker_a = gain_a < gain_b
+    return _information(torch.where(weaker_a, kept_a, kept_b)) / _information(torch.where(weaker_a, there_a, there_b))
 
 
-def _gaussian(size: int) -> list[float]:
-    """One axis of ``fspecial('gaussian', size, size / 5)``, which is separable."""
-    taps = [math.exp(-0.5 * ((i - size // 2) / (size / 5)) ** 2) for i in range(size)]
-    return [tap / sum(taps) for tap in taps]
+def _kept(
+    f: Tensor, source: Tensor, mean_f: Tensor, var_f: Tensor, window: list[float]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gain from a source to the fused image, and signal to noise of the source seen through it and seen itself."""
+    mean = smooth(source, window)
+    var = (smooth(source * source, window) - mean * mean).clamp(min=0)
+    covariance = smooth(source * f, window) - mean * mean_f
+    flat = torch.minimum(var, var_f) < _FLAT
+    gain = (covariance / (var + _FLAT)).masked_fill(flat, 0).clamp(min=0)
+    distortion = (var_f - gain * covariance).clamp(min=_FLAT)
+    there = var.masked_fill(var < _FLAT, 0) / _VISUAL_NOISE
+    return gain, gain * gain * var / (distortion + _VISUAL_NOISE), there
 
 
-def _smooth(images: Tensor, window: list[float]) -> Tensor:
-    """Correlate ``(..., H, W)`` with the window along both axes, 'valid' area only."""
-    # Weighted sums of shifted views: on CPU ten times faster than conv2d in float64, and autocast leaves them alone.
-    for dim in (-1, -2):
-        size = images.shape[dim] - len(window) + 1
-        total = images.narrow(dim, 0, size) * window[0]
-        for start, tap in enumerate(window[1:], start=1):
-            total = total.add_(images.narrow(dim, start, size), alpha=tap)
-        images = total
-    return images
+def _information(ratio: Tensor) -> Tensor:
+    """Sum over pixels of log10(1 + signal to noise), ``(B,)``."""
+    return torch.log1p(ratio).sum((1, 2)) / math.log(10) + _STABILIZER * ratio[0].numel()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mfif.metrics.functional.validation import check_images, check_values
+from mfif.metrics.functional.validation import check_choice, check_images, check_size, check_values
 
 
 def test_accepts_gray_and_colour():
@@ -63,3 +63,17 @@ def test_only_the_truth_must_keep_its_range():
         check_values({"fused": good}, {"sharp": wide}, 1.0)
     with pytest.raises(ValueError, match=r"Expected `sharp` to lie in \[0, 255\], got values from -3 to 255"):
         check_values({"fused": good}, {"sharp": torch.tensor([-3.0, 255.0])}, 255)
+
+
+def test_choice():
+    check_choice("variant", "zl", ("zl", "yl"))
+    for value in ("vifb", None, 3):
+        with pytest.raises(ValueError, match=f"Expected `variant` to be 'zl' or 'yl', got {value!r}"):
+            check_choice("variant", value, ("zl", "yl"))
+
+
+def test_size():
+    check_size(3, fused=torch.zeros(1, 1, 3, 4))
+    for shape in ((1, 1, 2, 4), (1, 3, 4, 2)):
+        with pytest.raises(ValueError, match=r"Expected `fused` to be at least 3 pixels high and wide, got \(\d, \d\)"):
+            check_size(3, fused=torch.zeros(shape))
