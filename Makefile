@@ -71,5 +71,5 @@ lock: $(READY) ## resolve constraints.txt anew from pyproject.toml
 	echo $(TORCH) | $(BIN)/uv pip compile --universal --all-extras --no-header --python-version 3.11 --upgrade \
 	  --constraints - --output-file constraints.txt pyproject.toml
 
-clean: ## remove the environment and all runs
-	rm -rf $(VENV) runs
+clean: ## remove the environment and the demo's output; other runs stay
+	rm -rf $(VENV) $(DEMO)
