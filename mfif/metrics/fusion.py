@@ -1,7 +1,7 @@
 """The fusion metrics as torchmetrics classes: thin sums over the functions in `mfif.metrics.functional`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ class FusionMetric(Metric, ABC):
 
     full_state_update = False
     is_differentiable = False
-    higher_is_better = True
+    higher_is_better: bool | None = True
 
     total: Tensor
     count: Tensor
@@ -67,7 +67,59 @@ class FusionMetric(Metric, ABC):
         return self._plot(val, ax)
 
 
-class QMI(FusionMetric):
+class SourceMetric(FusionMetric):
+    """Mean of a score of the fused image against both sources; a subclass names the function in `formula`.
+
+    Args:
+        data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
+        **kwargs: For `torchmetrics.Metric`.
+    """
+
+    formula: Callable[..., Tensor]
+
+    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_range = data_range
+        self.options: dict[str, Any] = {}
+
+    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
+        """Score each image, ``(B,)``; images as the function takes them, and finite."""
+        scores = self.formula(fused, source_a, source_b, self.data_range, **self.options)
+        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
+        return scores
+
+    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
+        """Add a batch to the mean."""
+        self.add(self.score(fused, source_a, source_b))
+
+
+class FusedMetric(FusionMetric):
+    """Mean of a score of the fused image alone; a subclass names the function in `formula`.
+
+    Args:
+        data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
+        **kwargs: For `torchmetrics.Metric`.
+    """
+
+    formula: Callable[..., Tensor]
+
+    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_range = data_range
+        self.options: dict[str, Any] = {}
+
+    def score(self, fused: Tensor) -> Tensor:
+        """Score each image, ``(B,)``; images as the function takes them, and finite."""
+        scores = self.formula(fused, data_range=self.data_range, **self.options)
+        check_values({"fused": fused}, {}, self.data_range)
+        return scores
+
+    def update(self, fused: Tensor) -> None:
+        """Add a batch to the mean."""
+        self.add(self.score(fused))
+
+
+class QMI(SourceMetric):
     """Q_MI: information shared with the sources, 0..2; see `mfif.metrics.functional.q_mi`.
 
     Args:
@@ -81,25 +133,12 @@ class QMI(FusionMetric):
         tensor(2., dtype=torch.float64)
     """
 
+    formula = staticmethod(q_mi)
     plot_lower_bound = 0.0
     plot_upper_bound = 2.0
 
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
 
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_mi`, and finite."""
-        scores = q_mi(fused, source_a, source_b, self.data_range)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
-
-
-class QG(FusionMetric):
+class QG(SourceMetric):
     """Q_G: edges kept from the sources, 0..1; see `mfif.metrics.functional.q_g`.
 
     Args:
@@ -114,26 +153,16 @@ class QG(FusionMetric):
         tensor(0.9867, dtype=torch.float64)
     """
 
+    formula = staticmethod(q_g)
     plot_lower_bound = 0.0
     plot_upper_bound = 1.0
 
     def __init__(self, data_range: float = 1.0, variant: Variant = "zl", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-        self.variant = variant
-
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_g`, and finite."""
-        scores = q_g(fused, source_a, source_b, self.data_range, self.variant)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
+        super().__init__(data_range, **kwargs)
+        self.options = {"variant": variant}
 
 
-class EN(FusionMetric):
+class EN(FusedMetric):
     """EN: entropy of the fused image in bits, 0..8; see `mfif.metrics.functional.en`.
 
     Args:
@@ -146,25 +175,12 @@ class EN(FusionMetric):
         tensor(4., dtype=torch.float64)
     """
 
+    formula = staticmethod(en)
     plot_lower_bound = 0.0
     plot_upper_bound = 8.0
 
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
 
-    def score(self, fused: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.en`, and finite."""
-        scores = en(fused, self.data_range)
-        check_values({"fused": fused}, {}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused))
-
-
-class VIFF(FusionMetric):
+class VIFF(SourceMetric):
     """VIFF: visual information kept from the sources, about 0..1; see `mfif.metrics.functional.viff`.
 
     Args:
@@ -178,22 +194,9 @@ class VIFF(FusionMetric):
         tensor(1., dtype=torch.float64)
     """
 
+    formula = staticmethod(viff)
     is_differentiable = True
     plot_lower_bound = 0.0
-
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.viff`, and finite."""
-        scores = viff(fused, source_a, source_b, self.data_range)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
 
 
 class PSNR(FusionMetric):

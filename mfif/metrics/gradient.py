@@ -2,17 +2,14 @@
 
 from typing import Any
 
-from torch import Tensor
-
 from mfif.metrics.functional import ag, ei, q_m, q_sf, sd, sf
 from mfif.metrics.functional.ag import Variant as GradientVariant
 from mfif.metrics.functional.sd import Variant as DeviationVariant
 from mfif.metrics.functional.sf import Variant as FrequencyVariant
-from mfif.metrics.functional.validation import check_values
-from mfif.metrics.fusion import FusionMetric
+from mfif.metrics.fusion import FusedMetric, SourceMetric
 
 
-class SD(FusionMetric):
+class SD(FusedMetric):
     """SD: contrast of the fused image in gray levels; see `mfif.metrics.functional.sd`.
 
     Args:
@@ -26,26 +23,16 @@ class SD(FusionMetric):
         tensor(127.5000, dtype=torch.float64)
     """
 
+    formula = staticmethod(sd)
     is_differentiable = True
     plot_lower_bound = 0.0
 
     def __init__(self, data_range: float = 1.0, variant: DeviationVariant = "yl", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-        self.variant = variant
-
-    def score(self, fused: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.sd`, and finite."""
-        scores = sd(fused, self.data_range, self.variant)
-        check_values({"fused": fused}, {}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused))
+        super().__init__(data_range, **kwargs)
+        self.options = {"variant": variant}
 
 
-class AG(FusionMetric):
+class AG(FusedMetric):
     """AG: mean gradient of the fused image in gray levels; see `mfif.metrics.functional.ag`.
 
     Args:
@@ -59,26 +46,16 @@ class AG(FusionMetric):
         tensor(0.5000, dtype=torch.float64)
     """
 
+    formula = staticmethod(ag)
     is_differentiable = True
     plot_lower_bound = 0.0
 
     def __init__(self, data_range: float = 1.0, variant: GradientVariant = "yl", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-        self.variant = variant
-
-    def score(self, fused: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.ag`, and finite."""
-        scores = ag(fused, self.data_range, self.variant)
-        check_values({"fused": fused}, {}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused))
+        super().__init__(data_range, **kwargs)
+        self.options = {"variant": variant}
 
 
-class SF(FusionMetric):
+class SF(FusedMetric):
     """SF: root mean square difference of neighbours in gray levels; see `mfif.metrics.functional.sf`.
 
     Args:
@@ -92,26 +69,16 @@ class SF(FusionMetric):
         tensor(2., dtype=torch.float64)
     """
 
+    formula = staticmethod(sf)
     is_differentiable = True
     plot_lower_bound = 0.0
 
     def __init__(self, data_range: float = 1.0, variant: FrequencyVariant = "yl", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-        self.variant = variant
-
-    def score(self, fused: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.sf`, and finite."""
-        scores = sf(fused, self.data_range, self.variant)
-        check_values({"fused": fused}, {}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused))
+        super().__init__(data_range, **kwargs)
+        self.options = {"variant": variant}
 
 
-class EI(FusionMetric):
+class EI(FusedMetric):
     """EI: mean Sobel magnitude of the fused image; see `mfif.metrics.functional.ei`.
 
     Args:
@@ -124,25 +91,12 @@ class EI(FusionMetric):
         tensor(8., dtype=torch.float64)
     """
 
+    formula = staticmethod(ei)
     is_differentiable = True
     plot_lower_bound = 0.0
 
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
 
-    def score(self, fused: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.ei`, and finite."""
-        scores = ei(fused, self.data_range)
-        check_values({"fused": fused}, {}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused))
-
-
-class QSF(FusionMetric):
+class QSF(SourceMetric):
     """Q_SF: relative error of the spatial frequency, -1 or more, best at 0; see `mfif.metrics.functional.q_sf`.
 
     Args:
@@ -156,26 +110,13 @@ class QSF(FusionMetric):
         tensor(-0.5000, dtype=torch.float64)
     """
 
+    formula = staticmethod(q_sf)
     is_differentiable = True
-    higher_is_better = None  # type: ignore[assignment]  # the best is in between
+    higher_is_better = None  # the best is in between
     plot_lower_bound = -1.0
 
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
 
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_sf`, and finite."""
-        scores = q_sf(fused, source_a, source_b, self.data_range)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
-
-
-class QM(FusionMetric):
+class QM(SourceMetric):
     """Q_M: wavelet details kept from the sources, 0..3; see `mfif.metrics.functional.q_m`.
 
     Args:
@@ -189,20 +130,7 @@ class QM(FusionMetric):
         tensor(3., dtype=torch.float64)
     """
 
+    formula = staticmethod(q_m)
     is_differentiable = True
     plot_lower_bound = 0.0
     plot_upper_bound = 3.0
-
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_m`, and finite."""
-        scores = q_m(fused, source_a, source_b, self.data_range)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))

@@ -2,17 +2,14 @@
 
 from typing import Any
 
-from torch import Tensor
-
 from mfif.metrics.functional import ce, fmi, q_ncie, q_te, scd
 from mfif.metrics.functional.fmi import Feature
 from mfif.metrics.functional.q_te import Variant as TsallisVariant
 from mfif.metrics.functional.scd import Variant as DifferenceVariant
-from mfif.metrics.functional.validation import check_values
-from mfif.metrics.fusion import FusionMetric
+from mfif.metrics.fusion import SourceMetric
 
 
-class QTE(FusionMetric):
+class QTE(SourceMetric):
     """Q_TE: Tsallis information shared with the sources, not bounded; see `mfif.metrics.functional.q_te`.
 
     Args:
@@ -27,23 +24,14 @@ class QTE(FusionMetric):
         tensor(22.4850, dtype=torch.float64)
     """
 
+    formula = staticmethod(q_te)
+
     def __init__(self, data_range: float = 1.0, variant: TsallisVariant = "cvejic", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-        self.variant = variant
-
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_te`, and finite."""
-        scores = q_te(fused, source_a, source_b, self.data_range, self.variant)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
+        super().__init__(data_range, **kwargs)
+        self.options = {"variant": variant}
 
 
-class QNCIE(FusionMetric):
+class QNCIE(SourceMetric):
     """Q_NCIE: nonlinear correlation with the sources, 0.80..1; see `mfif.metrics.functional.q_ncie`.
 
     Args:
@@ -57,25 +45,12 @@ class QNCIE(FusionMetric):
         tensor(1., dtype=torch.float64)
     """
 
+    formula = staticmethod(q_ncie)
     plot_lower_bound = 0.8
     plot_upper_bound = 1.0
 
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
 
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_ncie`, and finite."""
-        scores = q_ncie(fused, source_a, source_b, self.data_range)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
-
-
-class CE(FusionMetric):
+class CE(SourceMetric):
     """CE: cross entropy of the sources and the fused image in bits, lower is better; see `mfif.metrics.functional.ce`.
 
     Args:
@@ -89,24 +64,11 @@ class CE(FusionMetric):
         tensor(1., dtype=torch.float64)
     """
 
+    formula = staticmethod(ce)
     higher_is_better = False
 
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
 
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.ce`, and finite."""
-        scores = ce(fused, source_a, source_b, self.data_range)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
-
-
-class FMI(FusionMetric):
+class FMI(SourceMetric):
     """FMI: feature information shared with the sources in small windows, 0..1; see `mfif.metrics.functional.fmi`.
 
     Args:
@@ -121,26 +83,16 @@ class FMI(FusionMetric):
         tensor(1., dtype=torch.float64)
     """
 
+    formula = staticmethod(fmi)
     plot_lower_bound = 0.0
     plot_upper_bound = 1.0
 
     def __init__(self, data_range: float = 1.0, feature: Feature = "pixel", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-        self.feature = feature
-
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.fmi`, and finite."""
-        scores = fmi(fused, source_a, source_b, self.data_range, self.feature)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
+        super().__init__(data_range, **kwargs)
+        self.options = {"feature": feature}
 
 
-class SCD(FusionMetric):
+class SCD(SourceMetric):
     """SCD: correlation of what each source added with the other one, -2..2; see `mfif.metrics.functional.scd`.
 
     Args:
@@ -155,21 +107,11 @@ class SCD(FusionMetric):
         tensor(2., dtype=torch.float64)
     """
 
+    formula = staticmethod(scd)
     is_differentiable = True
     plot_lower_bound = -2.0
     plot_upper_bound = 2.0
 
     def __init__(self, data_range: float = 1.0, variant: DifferenceVariant = "yl", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-        self.variant = variant
-
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.scd`, and finite."""
-        scores = scd(fused, source_a, source_b, self.data_range, self.variant)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
+        super().__init__(data_range, **kwargs)
+        self.options = {"variant": variant}

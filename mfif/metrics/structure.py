@@ -12,10 +12,10 @@ from mfif.metrics.functional.q_w import q_w
 from mfif.metrics.functional.q_y import q_y
 from mfif.metrics.functional.ssim import ssim
 from mfif.metrics.functional.validation import check_values
-from mfif.metrics.fusion import FusionMetric
+from mfif.metrics.fusion import FusionMetric, SourceMetric
 
 
-class QS(FusionMetric):
+class QS(SourceMetric):
     """Q_S: similarity to the sources in windows, -1..1; see `mfif.metrics.functional.q_s`.
 
     Args:
@@ -30,27 +30,17 @@ class QS(FusionMetric):
         tensor(1., dtype=torch.float64)
     """
 
+    formula = staticmethod(q_s)
     is_differentiable = True
     plot_lower_bound = -1.0
     plot_upper_bound = 1.0
 
     def __init__(self, data_range: float = 1.0, variant: Variant = "yl", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-        self.variant = variant
-
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_s`, and finite."""
-        scores = q_s(fused, source_a, source_b, self.data_range, self.variant)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
+        super().__init__(data_range, **kwargs)
+        self.options = {"variant": variant}
 
 
-class QW(FusionMetric):
+class QW(SourceMetric):
     """Q_W: Q_S weighted by where the sources are lively, -1..1; see `mfif.metrics.functional.q_w`.
 
     Args:
@@ -65,27 +55,17 @@ class QW(FusionMetric):
         tensor(1., dtype=torch.float64)
     """
 
+    formula = staticmethod(q_w)
     is_differentiable = True
     plot_lower_bound = -1.0
     plot_upper_bound = 1.0
 
     def __init__(self, data_range: float = 1.0, variant: Variant = "yl", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-        self.variant = variant
-
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_w`, and finite."""
-        scores = q_w(fused, source_a, source_b, self.data_range, self.variant)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
+        super().__init__(data_range, **kwargs)
+        self.options = {"variant": variant}
 
 
-class QE(FusionMetric):
+class QE(SourceMetric):
     """Q_E: Q_W of the images and of their edges, -1..1; see `mfif.metrics.functional.q_e`.
 
     Args:
@@ -99,26 +79,13 @@ class QE(FusionMetric):
         tensor(1., dtype=torch.float64)
     """
 
+    formula = staticmethod(q_e)
     is_differentiable = True
     plot_lower_bound = -1.0
     plot_upper_bound = 1.0
 
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
 
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_e`, and finite."""
-        scores = q_e(fused, source_a, source_b, self.data_range)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
-
-
-class QC(FusionMetric):
+class QC(SourceMetric):
     """Q_C: similarity to the source that the fused image varies with, -1..1; see `mfif.metrics.functional.q_c`.
 
     Args:
@@ -133,27 +100,17 @@ class QC(FusionMetric):
         tensor(1., dtype=torch.float64)
     """
 
+    formula = staticmethod(q_c)
     is_differentiable = True
     plot_lower_bound = -1.0
     plot_upper_bound = 1.0
 
     def __init__(self, data_range: float = 1.0, variant: Variant = "yl", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-        self.variant = variant
-
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_c`, and finite."""
-        scores = q_c(fused, source_a, source_b, self.data_range, self.variant)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
+        super().__init__(data_range, **kwargs)
+        self.options = {"variant": variant}
 
 
-class QY(FusionMetric):
+class QY(SourceMetric):
     """Q_Y: similarity to both sources or to the closer one, -1..1; see `mfif.metrics.functional.q_y`.
 
     Args:
@@ -167,23 +124,10 @@ class QY(FusionMetric):
         tensor(1., dtype=torch.float64)
     """
 
+    formula = staticmethod(q_y)
     is_differentiable = True
     plot_lower_bound = -1.0
     plot_upper_bound = 1.0
-
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-
-    def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.q_y`, and finite."""
-        scores = q_y(fused, source_a, source_b, self.data_range)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, source_a, source_b))
 
 
 class SSIM(FusionMetric):
