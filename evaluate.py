@@ -52,7 +52,7 @@ def main(config: DictConfig) -> None:
     evaluation.scores.print(console)
     for note in [*evaluation.skipped, *evaluation.scores.undefined()]:
         console.print(note, soft_wrap=True, highlight=False)
-    pictures = ", BENCHMARK/METHOD/*-fused.png, *-map.png, *-difference.png" if config.pictures else ""
+    pictures = ", BENCHMARK/METHOD/*-fused.png, *-map.png, *-difference.png, *-panel.png" if config.pictures else ""
     console.print(f"In {output}: summary.md, scores.csv{pictures}.", soft_wrap=True, highlight=False)
 
 

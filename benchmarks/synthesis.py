@@ -66,7 +66,7 @@ def synthesis_of(synthesizer: Synthesizer, sharp: Tensor) -> Callable[[], FocusP
 def naive(sharp: Tensor) -> None:
     """The paper's synthesis, one blur of the batch for each filter size and one template for each sample."""
     blurred = [gaussian_blur2d(sharp, (size, size), (1.0, 1.0)) for size in (3, 7, 11, 15)]
-    templates = paper_templates(sharp.shape[-1]).to(sharp.device)
+    templates = paper_templates(sharp.shape[-1], sharp.device)
     a, b = [], []
     for index, photo in enumerate(sharp):
         alpha = templates[index // 4 % 6]

@@ -66,12 +66,12 @@ def keep_freed_memory() -> None:
     libc.mallopt(trim_threshold, gibibyte)
 
 
-def summarize(trainer: Trainer, output: Path, monitor: str = "val/map_accuracy") -> float | None:
+def summarize(trainer: Trainer, output: Path) -> float | None:
     """Say what was written where, and return the best score of the monitored quantity if there is one."""
-    best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None) == monitor), None)
+    best = next((callback for callback in trainer.checkpoint_callbacks if getattr(callback, "monitor", None)), None)
     score = getattr(best, "best_model_score", None)
     if trainer.is_global_zero:
-        words = "" if score is None else f", best {monitor} {float(score):.4f}"
+        words = "" if score is None else f", best {getattr(best, 'monitor', None)} {float(score):.4f}"
         others = [path for path in sorted(output.iterdir()) if path.name[0] != "." and path.name != "checkpoints"]
         written = [*sorted(output.glob("checkpoints/*.ckpt")), *others]
         listed = ", ".join(f"{path.relative_to(output)}{'/' * path.is_dir()}" for path in written)

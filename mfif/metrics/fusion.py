@@ -67,8 +67,8 @@ class FusionMetric(Metric, ABC):
         return self._plot(val, ax)
 
 
-class SourceMetric(FusionMetric):
-    """Mean of a score of the fused image against both sources; a subclass names the function in `formula`.
+class ImageMetric(FusionMetric, ABC):
+    """Mean of a score of fused images; a subclass names the function in `formula`, a variant's arguments in `options`.
 
     Args:
         data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
@@ -82,41 +82,47 @@ class SourceMetric(FusionMetric):
         self.data_range = data_range
         self.options: dict[str, Any] = {}
 
+    def checked(self, fused: Tensor, **against: Tensor) -> Tensor:
+        """Score each image, ``(B,)``; raise unless all values are finite and those of photographs in range."""
+        scores = self.formula(fused, *against.values(), data_range=self.data_range, **self.options)
+        check_values({"fused": fused}, against, self.data_range)
+        return scores
+
+
+class SourceMetric(ImageMetric):
+    """Scores the fused image against both sources, see `ImageMetric`."""
+
     def score(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> Tensor:
         """Score each image, ``(B,)``; images as the function takes them, and finite."""
-        scores = self.formula(fused, source_a, source_b, self.data_range, **self.options)
-        check_values({"fused": fused}, {"source_a": source_a, "source_b": source_b}, self.data_range)
-        return scores
+        return self.checked(fused, source_a=source_a, source_b=source_b)
 
     def update(self, fused: Tensor, source_a: Tensor, source_b: Tensor) -> None:
         """Add a batch to the mean."""
         self.add(self.score(fused, source_a, source_b))
 
 
-class FusedMetric(FusionMetric):
-    """Mean of a score of the fused image alone; a subclass names the function in `formula`.
-
-    Args:
-        data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
-        **kwargs: For `torchmetrics.Metric`.
-    """
-
-    formula: Callable[..., Tensor]
-
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-        self.options: dict[str, Any] = {}
+class FusedMetric(ImageMetric):
+    """Scores the fused image alone, see `ImageMetric`."""
 
     def score(self, fused: Tensor) -> Tensor:
         """Score each image, ``(B,)``; images as the function takes them, and finite."""
-        scores = self.formula(fused, data_range=self.data_range, **self.options)
-        check_values({"fused": fused}, {}, self.data_range)
-        return scores
+        return self.checked(fused)
 
     def update(self, fused: Tensor) -> None:
         """Add a batch to the mean."""
         self.add(self.score(fused))
+
+
+class TruthMetric(ImageMetric):
+    """Scores the fused image against the sharp photograph, see `ImageMetric`."""
+
+    def score(self, fused: Tensor, sharp: Tensor) -> Tensor:
+        """Score each image, ``(B,)``; images as the function takes them, and finite."""
+        return self.checked(fused, sharp=sharp)
+
+    def update(self, fused: Tensor, sharp: Tensor) -> None:
+        """Add a batch to the mean."""
+        self.add(self.score(fused, sharp))
 
 
 class QMI(SourceMetric):
@@ -199,7 +205,7 @@ class VIFF(SourceMetric):
     plot_lower_bound = 0.0
 
 
-class PSNR(FusionMetric):
+class PSNR(TruthMetric):
     """PSNR: mean over images of each image's PSNR against the truth, in dB; see `mfif.metrics.functional.psnr`.
 
     Two equal images score infinity, and then so does the mean: it is not hidden.
@@ -214,21 +220,8 @@ class PSNR(FusionMetric):
         tensor(20., dtype=torch.float64)
     """
 
+    formula = staticmethod(psnr)
     is_differentiable = True
-
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-
-    def score(self, fused: Tensor, sharp: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.psnr`, and finite."""
-        scores = psnr(fused, sharp, self.data_range)
-        check_values({"fused": fused}, {"sharp": sharp}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, sharp: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, sharp))
 
 
 class MapAccuracy(FusionMetric):

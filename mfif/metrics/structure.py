@@ -12,7 +12,7 @@ from mfif.metrics.functional.q_w import q_w
 from mfif.metrics.functional.q_y import q_y
 from mfif.metrics.functional.ssim import ssim
 from mfif.metrics.functional.validation import check_values
-from mfif.metrics.fusion import FusionMetric, SourceMetric
+from mfif.metrics.fusion import FusionMetric, SourceMetric, TruthMetric
 
 
 class QS(SourceMetric):
@@ -130,7 +130,7 @@ class QY(SourceMetric):
     plot_upper_bound = 1.0
 
 
-class SSIM(FusionMetric):
+class SSIM(TruthMetric):
     """SSIM: structural similarity to the truth, -1..1; see `mfif.metrics.functional.ssim`.
 
     Args:
@@ -144,23 +144,10 @@ class SSIM(FusionMetric):
         tensor(1., dtype=torch.float64)
     """
 
+    formula = staticmethod(ssim)
     is_differentiable = True
     plot_lower_bound = -1.0
     plot_upper_bound = 1.0
-
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-
-    def score(self, fused: Tensor, sharp: Tensor) -> Tensor:
-        """Score each image, ``(B,)``; images as in `mfif.metrics.functional.ssim`, and finite."""
-        scores = ssim(fused, sharp, self.data_range)
-        check_values({"fused": fused}, {"sharp": sharp}, self.data_range)
-        return scores
-
-    def update(self, fused: Tensor, sharp: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(fused, sharp))
 
 
 class BoundaryAccuracy(FusionMetric):

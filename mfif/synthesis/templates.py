@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 
-def paper_templates(size: int) -> Tensor:
+def paper_templates(size: int, device: torch.device | str = "cpu") -> Tensor:
     """Six binary templates, half sharp and half blurred or nearly so.
 
     The bitmap of the paper's six (its Fig. 4, after PCNN) is in no text we found. These are our stand-ins, in this
@@ -21,12 +21,14 @@ def paper_templates(size: int) -> Tensor:
 
     Args:
         size: Side in pixels.
+        device: Where to make them.
 
     Returns:
         ``(6, 1, size, size)``, zeros and ones.
     """
     centre = (size - 1) / 2
-    y, x = torch.meshgrid(torch.arange(size) - centre, torch.arange(size) - centre, indexing="ij")
+    offset = torch.arange(size, device=device) - centre
+    y, x = torch.meshgrid(offset, offset, indexing="ij")
     disc_radius = size / math.sqrt(2 * math.pi)
     maps = [x < 0, y < 0, x > y, x + y < 0, x**2 + y**2 <= disc_radius**2, (x < 0) & (y < 0)]
     return torch.stack(maps).float().unsqueeze(1)
@@ -43,7 +45,7 @@ class PaperTemplates:
 
     def render(self, parameters: Tensor, size: int) -> Tensor:
         """Maps ``(B, 1, size, size)`` of the drawn indices."""
-        return paper_templates(size).to(parameters.device)[parameters]
+        return paper_templates(size, parameters.device)[parameters]
 
 
 def random_fields(frequency: Tensor, phase: Tensor, size: int) -> Tensor:
