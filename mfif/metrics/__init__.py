@@ -6,7 +6,7 @@ from mfif.metrics.gradient import AG, EI, QM, QSF, SD, SF
 from mfif.metrics.information import CE, FMI, QNCIE, QTE, SCD
 from mfif.metrics.perception import QCB, QCV
 from mfif.metrics.phase import QP
-from mfif.metrics.structure import QC, QE, QS, QW, QY, SSIM, BoundaryAccuracy
+from mfif.metrics.structure import QC, QE, QS, QW, QY, SSIM, BoundaryAccuracy, SourcePSNR, SourceSSIM
 
 __all__ = [
     "AG",
@@ -38,5 +38,7 @@ __all__ = [
     "FusionMetric",
     "FusionMetrics",
     "MapAccuracy",
+    "SourcePSNR",
+    "SourceSSIM",
     "paper_metrics",
 ]

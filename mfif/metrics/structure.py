@@ -10,6 +10,9 @@ from mfif.metrics.functional.q_e import q_e
 from mfif.metrics.functional.q_s import Variant, q_s
 from mfif.metrics.functional.q_w import q_w
 from mfif.metrics.functional.q_y import q_y
+from mfif.metrics.functional.source_psnr import Variant as PsnrVariant
+from mfif.metrics.functional.source_psnr import source_psnr
+from mfif.metrics.functional.source_ssim import source_ssim
 from mfif.metrics.functional.ssim import ssim
 from mfif.metrics.functional.validation import check_values
 from mfif.metrics.fusion import FusionMetric, SourceMetric, TruthMetric
@@ -148,6 +151,50 @@ class SSIM(TruthMetric):
     is_differentiable = True
     plot_lower_bound = -1.0
     plot_upper_bound = 1.0
+
+
+class SourcePSNR(SourceMetric):
+    """PSNR against both sources, in dB; see `mfif.metrics.functional.source_psnr`.
+
+    Three equal images score infinity, and then so does the mean: it is not hidden.
+
+    Args:
+        data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
+        variant: "vifb", as MFIFB prints it, or "published", as the formula has it.
+        **kwargs: For `torchmetrics.Metric`.
+
+    Example:
+        >>> import torch
+        >>> black, white = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+        >>> SourcePSNR(variant="published")(black, black, white).round(decimals=2)
+        tensor(3.0100, dtype=torch.float64)
+    """
+
+    formula = staticmethod(source_psnr)
+
+    def __init__(self, data_range: float = 1.0, variant: PsnrVariant = "vifb", **kwargs: Any) -> None:
+        super().__init__(data_range, **kwargs)
+        self.options = {"variant": variant}
+
+
+class SourceSSIM(SourceMetric):
+    """SSIM to the one source plus that to the other, -2..2; see `mfif.metrics.functional.source_ssim`.
+
+    Args:
+        data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
+        **kwargs: For `torchmetrics.Metric`.
+
+    Example:
+        >>> import torch
+        >>> image = torch.arange(256).view(1, 1, 16, 16) / 255
+        >>> SourceSSIM()(image, image, image).round(decimals=5)
+        tensor(2., dtype=torch.float64)
+    """
+
+    formula = staticmethod(source_ssim)
+    is_differentiable = True
+    plot_lower_bound = -2.0
+    plot_upper_bound = 2.0
 
 
 class BoundaryAccuracy(FusionMetric):

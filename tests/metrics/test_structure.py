@@ -18,9 +18,11 @@ from mfif.metrics.functional.q_s import q_s
 from mfif.metrics.functional.q_w import q_w
 from mfif.metrics.functional.q_y import q_y
 from mfif.metrics.functional.shared_work import computing_once
+from mfif.metrics.functional.source_psnr import source_psnr
+from mfif.metrics.functional.source_ssim import source_ssim
 from mfif.metrics.functional.ssim import ssim
 from mfif.metrics.perception import QCB, QCV
-from mfif.metrics.structure import QC, QE, QS, QW, QY, SSIM, BoundaryAccuracy
+from mfif.metrics.structure import QC, QE, QS, QW, QY, SSIM, BoundaryAccuracy, SourcePSNR, SourceSSIM
 
 mpl.use("Agg")
 
@@ -34,6 +36,9 @@ METRICS = {
     "Q_C": (QC, {}, q_c),
     "zl_Q_C": (QC, {"variant": "zl"}, q_c),
     "Q_Y": (QY, {}, q_y),
+    "PSNR_AB": (SourcePSNR, {}, source_psnr),
+    "published_PSNR_AB": (SourcePSNR, {"variant": "published"}, source_psnr),
+    "SSIM_AB": (SourceSSIM, {}, source_ssim),
     "SSIM": (SSIM, {}, ssim),
     "Q_CV": (QCV, {}, q_cv),
     "Q_CB": (QCB, {}, q_cb),

@@ -27,6 +27,8 @@ from mfif.metrics.functional.scd import scd
 from mfif.metrics.functional.sd import sd
 from mfif.metrics.functional.sf import sf
 from mfif.metrics.functional.shared_work import computing_once
+from mfif.metrics.functional.source_psnr import source_psnr
+from mfif.metrics.functional.source_ssim import source_ssim
 from mfif.metrics.functional.ssim import ssim
 from mfif.metrics.functional.viff import viff
 
@@ -58,6 +60,8 @@ __all__ = [
     "scd",
     "sd",
     "sf",
+    "source_psnr",
+    "source_ssim",
     "ssim",
     "viff",
 ]

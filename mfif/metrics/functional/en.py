@@ -33,4 +33,4 @@ def en(fused: Tensor, data_range: float = 1.0) -> Tensor:
     check_images(data_range, fused=fused)
     gray = gray8(fused, data_range).detach()
     score = entropy(level_histogram(gray).to(gray.dtype) / gray[0].numel())
-    return score.masked_fill(gray.isnan().any(2).any(1), torch.nan)
+    return score.masked_fill(gray.sum((1, 2)).isnan(), torch.nan)

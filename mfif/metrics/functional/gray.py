@@ -1,8 +1,11 @@
 """The gray 8-bit image every fusion metric of the field starts from."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
+from mfif.metrics.functional.one_by_one import one_by_one
 from mfif.metrics.functional.precision import working_dtype
 from mfif.metrics.functional.shared_work import shared_work
 from mfif.pair import luma
@@ -30,14 +33,17 @@ def gray8(image: Tensor, data_range: float = 1.0) -> Tensor:
         >>> gray8(torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 1, 3))
         tensor([[[  0., 128., 255.]]], dtype=torch.float64)
     """
+    return one_by_one(partial(_gray8, data_range=data_range), image)
+
+
+def _gray8(image: Tensor, data_range: float) -> Tensor:
     pixels = image.to(working_dtype(image.device)) * (255 / data_range)
-    missing = pixels.detach() - pixels.detach()  # NaN where not finite, 0 elsewhere
-    # clamp() would turn an infinity into a plausible gray level.
-    pixels = (pixels + missing).clamp(0, 255)
-    with torch.autocast(pixels.device.type, enabled=False):  # float32 sums would drop to half precision inside it
-        return _round(luma(_round(pixels)) if image.shape[1] == 3 else pixels).squeeze(1)
+    # clamp() turns an infinity into a plausible gray level; 0 times the pixel is NaN there, and 0 elsewhere.
+    levels = pixels.clamp(0, 255).add(pixels.detach(), alpha=0)
+    with torch.autocast(levels.device.type, enabled=False):  # float32 sums would drop to half precision inside it
+        return _round(luma(_round(levels)) if image.shape[1] == 3 else levels).squeeze(1)
 
 
 def _round(pixels: Tensor) -> Tensor:
-    rounded = torch.floor(pixels + 0.5)
-    return pixels + (rounded - pixels).detach() if pixels.requires_grad else rounded
+    rounded = torch.floor(pixels.detach() + 0.5)
+    return pixels + (rounded - pixels.detach()) if pixels.requires_grad else rounded

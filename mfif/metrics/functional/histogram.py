@@ -1,8 +1,11 @@
 """Histograms of gray levels and their entropy, batched."""
 
+import math
+
 import torch
 from torch import Tensor
 
+from mfif.metrics.functional.one_by_one import one_by_one
 from mfif.metrics.functional.shared_work import shared_work
 
 
@@ -10,7 +13,7 @@ def histogram(index: Tensor, bins: int) -> Tensor:
     """Count how often each value occurs in each row.
 
     Args:
-        index: ``(B, N)`` int64 in 0..bins-1.
+        index: ``(B, N)`` int32 or int64 in 0..bins-1.
         bins: Number of values.
 
     Returns:
@@ -45,7 +48,7 @@ def entropy(probability: Tensor) -> Tensor:
         >>> entropy(torch.tensor([0.5, 0.0, 0.5]))
         tensor(1.)
     """
-    return -torch.xlogy(probability, probability).sum(-1) / torch.log(probability.new_tensor(2.0))
+    return -torch.xlogy(probability, probability).sum(-1) / math.log(2)
 
 
 @shared_work
@@ -63,7 +66,7 @@ def level_histogram(gray: Tensor) -> Tensor:
         >>> level_histogram(torch.tensor([[[0.0, 2.0, 2.0]]]))[:, :4]
         tensor([[1, 0, 2, 0]], dtype=torch.int32)
     """
-    return histogram(_levels(gray.detach()), 256)
+    return one_by_one(_count_levels, gray.detach())
 
 
 @shared_work
@@ -71,7 +74,7 @@ def joint_histogram(first: Tensor, second: Tensor) -> Tensor:
     """Count the pairs of gray levels that two images have at the same pixel.
 
     Args:
-        first: ``(B, H, W)`` of whole numbers 0..255, as `gray8` gives them; NaN counts as 0.
+        first: ``(B, H, W)`` of whole numbers 0..255, as `gray8` gives them; a pixel that is NaN counts as 0 in both.
         second: The other image, same shape.
 
     Returns:
@@ -84,14 +87,16 @@ def joint_histogram(first: Tensor, second: Tensor) -> Tensor:
                  [2, 0, 0],
                  [0, 0, 0]]], dtype=torch.int32)
     """
-    index = 256 * _levels(first.detach()) + _levels(second.detach())
-    return histogram(index, 256 * 256).view(-1, 256, 256)
+    return one_by_one(_count_pairs, first.detach(), second.detach())
 
 
-@shared_work
-def _levels(gray: Tensor) -> Tensor:
-    """Gray levels as ``(B, N)`` int64."""
-    return gray.nan_to_num(0).flatten(1).long()
+def _count_levels(gray: Tensor) -> Tensor:
+    return histogram(gray.nan_to_num(0).flatten(1).int(), 256)
+
+
+def _count_pairs(first: Tensor, second: Tensor) -> Tensor:
+    pairs = torch.add(second, first, alpha=256).nan_to_num(0)
+    return histogram(pairs.flatten(1).int(), 256 * 256).view(-1, 256, 256)
 
 
 @shared_work

@@ -6,21 +6,21 @@ import torch
 from torch import Tensor
 
 
-def one_by_one(score: Callable[..., Tensor], *grays: Tensor) -> Tensor:
+def one_by_one(score: Callable[..., Tensor], *images: Tensor) -> Tensor:
     """Score the images of a batch one after the other on the CPU, where one stays in its cache, and at once elsewhere.
 
     Args:
-        score: Takes as many images ``(B, H, W)`` as there are `grays`, gives ``(B,)``.
-        *grays: ``(B, H, W)`` each.
+        score: Takes as many batches of images as there are `images`, gives ``(B, ...)``.
+        *images: ``(B, ...)`` each.
 
     Returns:
-        ``(B,)``.
+        ``(B, ...)``.
 
     Example:
         >>> import torch
         >>> one_by_one(lambda gray: gray.mean((1, 2)), torch.tensor([[[1.0, 3.0]], [[4.0, 6.0]]]))
         tensor([2., 5.])
     """
-    if grays[0].device.type != "cpu" or len(grays[0]) == 1:
-        return score(*grays)
-    return torch.cat([score(*(gray[i : i + 1] for gray in grays)) for i in range(len(grays[0]))])
+    if images[0].device.type != "cpu" or len(images[0]) == 1:
+        return score(*images)
+    return torch.cat([score(*(image[i : i + 1] for image in images)) for i in range(len(images[0]))])

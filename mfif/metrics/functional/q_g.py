@@ -19,14 +19,15 @@ _LIFT = 1e-5  # stands in for a zero gradient wherever the reference divides by 
 
 
 class _Sigmoid(NamedTuple):
-    """gain / (1 + exp(-slope * (x - center)))."""
+    """gain / (1 + exp(-slope * (x - center))); the gain, common to all pixels, is left to the end."""
 
     gain: float
     slope: float
     center: float
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.gain * torch.sigmoid(self.slope * (x - self.center))
+    def __call__(self, x: Tensor, unit: float = 1.0) -> Tensor:
+        """The sigmoid of ``unit * x``, without its gain."""
+        return torch.add(x.new_tensor(-self.slope * self.center), x, alpha=self.slope * unit).sigmoid()
 
 
 _STRENGTH = {"zl": _Sigmoid(1.0, 10.0, 0.5), "yl": _Sigmoid(0.9994, 15.0, 0.5)}
@@ -34,9 +35,10 @@ _ANGLE = {"zl": _Sigmoid(1.0, 20.0, 0.75), "yl": _Sigmoid(0.9879, 22.0, 0.8)}
 
 
 class _Edges(NamedTuple):
+    gx: Tensor  # never zero
+    gy: Tensor
     strength: Tensor  # zero where the image is flat
     lifted: Tensor  # the same, never zero
-    angle: Tensor  # -pi/2 .. pi/2
 
 
 def q_g(fused: Tensor, source_a: Tensor, source_b: Tensor, data_range: float = 1.0, variant: Variant = "zl") -> Tensor:
@@ -78,31 +80,44 @@ def q_g(fused: Tensor, source_a: Tensor, source_b: Tensor, data_range: float = 1
 def _score(*grays: Tensor, variant: Variant) -> Tensor:
     """Q_G of gray images ``(B, H, W)``: fused and both sources."""
     f, a, b = (_edges(gray) for gray in grays)
-    ratio_a = torch.where(a.strength > f.strength, f.strength / a.lifted, a.lifted / f.lifted)
-    ratio_b = torch.minimum(b.lifted, f.lifted) / torch.maximum(b.lifted, f.lifted)
-    kept_a = _STRENGTH[variant](ratio_a) * _ANGLE[variant](_alignment(a.angle, f.angle, variant))
-    kept_b = _STRENGTH[variant](ratio_b) * _ANGLE[variant](_alignment(b.angle, f.angle, variant))
+    # The first source meets the strength 0 of a flat fused image, unless it is flat itself.
+    kept_a = _kept(a, f, torch.maximum(f.strength, _LIFT - a.strength), variant)
+    kept_b = _kept(b, f, f.lifted, variant)
 
-    kept = kept_a * a.lifted + kept_b * b.lifted
+    kept = torch.addcmul(kept_a * a.lifted, kept_b, b.lifted)
     weight = a.lifted + b.lifted
+    gain = _STRENGTH[variant].gain * _ANGLE[variant].gain
     if variant == "zl":
-        return (kept / weight).mean((1, 2))
-    return kept.sum((1, 2)) / weight.sum((1, 2))
+        return gain * (kept / weight).mean((1, 2))
+    return gain * kept.sum((1, 2)) / weight.sum((1, 2))
+
+
+def _kept(source: _Edges, fused: _Edges, strength: Tensor, variant: Variant) -> Tensor:
+    """How much of a source's edges the fused image has at each pixel, given its strength there."""
+    ratio = torch.minimum(source.lifted, strength) / torch.maximum(source.lifted, strength)
+    return _STRENGTH[variant](ratio) * _ANGLE[variant](_alignment(source, fused, variant), 2 / math.pi)
 
 
 def _edges(gray: Tensor) -> _Edges:
-    """Sobel strength and angle of ``(B, H, W)``, zeros beyond the border."""
+    """Sobel gradient of ``(B, H, W)``, zeros beyond the border."""
     # Sums of shifted views, not a convolution: whole numbers stay exact in every type and on every device.
     padded = F.pad(gray, (1, 1, 1, 1))
-    down = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
-    across = padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]
+    down = torch.add(padded[:, :-2] + padded[:, 2:], padded[:, 1:-1], alpha=2)
+    across = torch.add(padded[:, :, :-2] + padded[:, :, 2:], padded[:, :, 1:-1], alpha=2)
     gx = down[:, :, 2:] - down[:, :, :-2]
     gy = across[:, 2:] - across[:, :-2]
-    strength = root(gx * gx + gy * gy)
-    return _Edges(strength, strength.clamp(min=_LIFT), torch.atan(gy / torch.where(gx == 0, _LIFT, gx)))
+    strength = root(torch.addcmul(gx * gx, gy, gy))
+    zero = (1 - gx.detach().abs()).clamp(min=0)  # 1 or 0 for whole numbers; torch.where takes several times as long
+    return _Edges(torch.add(gx, zero, alpha=_LIFT), gy, strength, strength.clamp(min=_LIFT))
 
 
-def _alignment(angle: Tensor, other: Tensor, variant: Variant) -> Tensor:
-    """1 for equal edge directions; "yl" falls to -1, "zl" knows that angles pi apart are one direction."""
-    apart = (angle - other).abs() * (2 / math.pi)
-    return (apart - 1).abs() if variant == "zl" else 1 - apart
+def _alignment(source: _Edges, fused: _Edges, variant: Variant) -> Tensor:
+    """pi/2 for equal edge directions; "yl" falls to -pi/2, "zl" knows that angles pi apart are one direction.
+
+    The references have ``pi/2 - |d|`` ("yl") and ``| |d| - pi/2 |`` ("zl") for the difference d of two arctangents. One
+    gives the same: of the dot product over the cross product, of gradients that point to the right.
+    """
+    dot = torch.addcmul(source.gx * fused.gx, source.gy, fused.gy)
+    cross = torch.addcmul(source.gx * fused.gy, source.gy, fused.gx, value=-1)
+    along = dot.abs() if variant == "zl" else dot * (source.gx * fused.gx).sign()
+    return torch.atan2(along, cross.abs())

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+_SMALL = 2**14  # pixels of an image, under which the number of operations costs more than their size
+
 
 def gaussian(size: int, sigma: float) -> list[float]:
     """One axis of MATLAB's ``fspecial('gaussian', size, sigma)``, which is separable.
@@ -25,28 +27,29 @@ def gaussian(size: int, sigma: float) -> list[float]:
     return [tap / sum(taps) for tap in taps]
 
 
-def smooth(images: Tensor, window: Sequence[float]) -> Tensor:
+def smooth(images: Tensor, window: Sequence[float], step: int = 1) -> Tensor:
     """Correlate with the window along both axes, 'valid' area only.
 
     Args:
         images: ``(..., H, W)``, neither side smaller than the window.
         window: Taps of one axis.
+        step: Keep every so many rows and columns only.
 
     Returns:
-        ``(..., H - n + 1, W - n + 1)`` for n taps.
+        ``(..., H - n + 1, W - n + 1)`` for n taps, contiguous; sides divided by `step`, rounded up.
 
     Example:
         >>> import torch
         >>> smooth(torch.ones(3, 4), [0.25, 0.5, 0.25])
         tensor([[1., 1.]])
     """
-    if images.device.type == "cpu" and images.ndim > 2 and len(images) > 1:
-        return torch.stack([smooth(plane, window) for plane in images])  # they stay in the cache: twice as fast
+    if images.device.type == "cpu" and images.ndim > 2 and images.shape[-2:].numel() > _SMALL:
+        return torch.stack([smooth(plane, window, step) for plane in images])  # they stay in the cache: twice as fast
     # Weighted sums of shifted views: on CPU ten times faster than conv2d in float64, and autocast leaves them alone.
-    for dim in (-1, -2):
-        size = images.shape[dim] - len(window) + 1
-        total = images.narrow(dim, 0, size) * window[0]
-        for start, tap in enumerate(window[1:], start=1):
-            total = total.add_(images.narrow(dim, start, size), alpha=tap)
-        images = total
-    return images
+    for _ in ("down", "across"):
+        first, *others = images.unfold(-2, len(window), step).unbind(-1)
+        total = first * window[0]
+        for shifted, tap in zip(others, window[1:], strict=True):
+            total.add_(shifted, alpha=tap)
+        images = total.mT if step == 1 else total.mT.contiguous()  # pixels side by side are summed faster
+    return images.contiguous()

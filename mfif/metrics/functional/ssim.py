@@ -7,7 +7,7 @@ from mfif.metrics.functional.one_by_one import one_by_one
 from mfif.metrics.functional.validation import check_images, check_size
 from mfif.metrics.functional.window import gaussian_moments, similarity
 
-_WINDOW = 11
+WINDOW = 11
 _STABILIZERS = ((0.01 * 255) ** 2, (0.03 * 255) ** 2)
 
 
@@ -38,10 +38,10 @@ def ssim(fused: Tensor, sharp: Tensor, data_range: float = 1.0) -> Tensor:
         (tensor([1.], dtype=torch.float64), tensor([True]))
     """
     check_images(data_range, fused=fused, sharp=sharp)
-    check_size(_WINDOW, fused=fused)
+    check_size(WINDOW, fused=fused)
     return one_by_one(_score, gray8(fused, data_range), gray8(sharp, data_range))
 
 
 def _score(f: Tensor, sharp: Tensor) -> Tensor:
     """SSIM of gray images ``(B, H, W)``."""
-    return similarity(gaussian_moments(_WINDOW, f, sharp), 0, 1, _STABILIZERS).mean((1, 2))
+    return similarity(gaussian_moments(WINDOW, f, sharp), 0, 1, _STABILIZERS).mean((1, 2))

@@ -62,7 +62,7 @@ def _score(*grays: Tensor) -> Tensor:
         size = 2 ** (4 - scale) + 1
         window = gaussian(size, size / 5)
         if scale > 0:
-            f, a, b = (smooth(image, window)[..., ::2, ::2].contiguous() for image in (f, a, b))
+            f, a, b = (smooth(image, window, step=2) for image in (f, a, b))
         if weight > 0:
             score = score + weight * _fidelity(f, a, b, window)
     return score
@@ -70,26 +70,25 @@ def _score(*grays: Tensor) -> Tensor:
 
 def _fidelity(f: Tensor, a: Tensor, b: Tensor, window: list[float]) -> Tensor:
     """One scale's ratio of information kept to information there, ``(B,)``, for images ``(B, H, W)``."""
-    mean_f = smooth(f, window)
-    var_f = (smooth(f * f, window) - mean_f * mean_f).clamp(min=0)
-    gain_a, kept_a, there_a = _kept(f, a, mean_f, var_f, window)
-    gain_b, kept_b, there_b = _kept(f, b, mean_f, var_f, window)
-    weaker_a = gain_a < gain_b
-    return _information(torch.where(weaker_a, kept_a, kept_b)) / _information(torch.where(weaker_a, there_a, there_b))
+    smoothed = smooth(torch.stack([f, a, b, f * f, a * a, b * b, a * f, b * f]), window)
+    mean_f, mean_a, mean_b, square_f, square_a, square_b, product_a, product_b = smoothed
+    var_f = torch.addcmul(square_f, mean_f, mean_f, value=-1).clamp(min=0)
+    var_a = torch.addcmul(square_a, mean_a, mean_a, value=-1).clamp(min=0)
+    var_b = torch.addcmul(square_b, mean_b, mean_b, value=-1).clamp(min=0)
+    gain_a, kept_a = _kept(var_f, var_a, torch.addcmul(product_a, mean_a, mean_f, value=-1))
+    gain_b, kept_b = _kept(var_f, var_b, torch.addcmul(product_b, mean_b, mean_f, value=-1))
+    # 1 where the first source comes back weaker, 0 elsewhere; torch.where takes ten times as long as lerp.
+    weaker_a = (gain_a - gain_b).detach().lt_(0)
+    kept = _information(torch.lerp(kept_b, kept_a, weaker_a))
+    return kept / _information(torch.lerp(var_b, var_a, weaker_a) / _VISUAL_NOISE)
 
 
-def _kept(
-    f: Tensor, source: Tensor, mean_f: Tensor, var_f: Tensor, window: list[float]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gain from a source to the fused image, and signal to noise of the source seen through it and seen itself."""
-    mean = smooth(source, window)
-    var = (smooth(source * source, window) - mean * mean).clamp(min=0)
-    covariance = smooth(source * f, window) - mean * mean_f
-    flat = torch.minimum(var, var_f) < _FLAT
-    gain = (covariance / (var + _FLAT)).masked_fill(flat, 0).clamp(min=0)
-    distortion = (var_f - gain * covariance).clamp(min=_FLAT)
-    there = var.masked_fill(var < _FLAT, 0) / _VISUAL_NOISE
-    return gain, gain * gain * var / (distortion + _VISUAL_NOISE), there
+def _kept(var_f: Tensor, var: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """Gain from a source to the fused image, and signal to noise of the source seen through it."""
+    not_flat = torch.minimum(var, var_f).detach().ge_(_FLAT)  # 1 or 0
+    gain = (covariance / (var + _FLAT) * not_flat).clamp(min=0)
+    distortion = torch.addcmul(var_f, gain, covariance, value=-1).clamp(min=_FLAT)
+    return gain, gain * gain * var / (distortion + _VISUAL_NOISE)
 
 
 def _information(ratio: Tensor) -> Tensor:

@@ -31,6 +31,8 @@ from mfif.metrics.functional import (
     scd,
     sd,
     sf,
+    source_psnr,
+    source_ssim,
     ssim,
     viff,
 )
@@ -71,6 +73,9 @@ METRICS = {
     "q_y": q_y,
     "q_cv": q_cv,
     "q_cb": q_cb,
+    "source_psnr": source_psnr,
+    "source_psnr_published": partial(source_psnr, variant="published"),
+    "source_ssim": source_ssim,
     "ssim": ssim,
 }
 
@@ -141,7 +146,7 @@ def test_float32_images_score_as_float64(gray_metric, images):
 
 @pytest.mark.parametrize("name", ["q_mi", "q_g", "q_g_yl", "viff", "q_te", "q_te_nava", "q_te_published", "q_ncie",
                                   "ce", "fmi", "scd", "q_sf", "q_m", "q_p", "q_s", "q_w", "q_e", "q_c", "q_y", "q_cv",
-                                  "q_cb"])  # fmt: skip
+                                  "q_cb", "source_psnr", "source_ssim"])  # fmt: skip
 def test_symmetric_in_the_sources(name, images):
     fused, a, b = images
     torch.testing.assert_close(METRICS[name](fused, a, b), METRICS[name](fused, b, a), rtol=1e-10, atol=0)
@@ -169,7 +174,8 @@ def test_arguments_are_checked_and_named(metric, images):
 
 
 @pytest.mark.parametrize("name", ["q_mi", "q_g", "viff", "q_te", "q_ncie", "ce", "fmi", "scd", "q_sf", "q_m", "q_p",
-                                  "q_s", "q_w", "q_e", "q_c", "q_y", "q_cv", "q_cb"])  # fmt: skip
+                                  "q_s", "q_w", "q_e", "q_c", "q_y", "q_cv", "q_cb", "source_psnr",
+                                  "source_ssim"])  # fmt: skip
 def test_shapes_must_agree(name, images):
     fused, a, b = images
     with pytest.raises(ValueError, match="Expected `source_b` to have the shape of `fused`"):
