@@ -15,6 +15,8 @@ class ConstantMap:
         ValueError: `value` is outside of [0, 1].
     """
 
+    by_place = True
+
     def __init__(self, value: float) -> None:
         if not 0 <= value <= 1:
             raise ValueError(f"Expected `value` to be in [0, 1], got {value}.")
@@ -45,11 +47,11 @@ class LaplacianEnergy:
         self._size = 2 * round(3 * self.sigma) + 1
         self.receptive_radius = self._size // 2 + 1
 
-    def energy(self, image: Tensor) -> Tensor:
+    def focus(self, image: Tensor) -> Tensor:
         """Local energy ``(B, 1, H, W)`` of a gray image of that shape."""
         squared = laplacian(image, kernel_size=3, border_type="replicate", normalized=False) ** 2
         return gaussian_blur2d(squared, self._size, (self.sigma, self.sigma), border_type="constant")
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Decision map ``(B, 1, H, W)``, zeros and ones, of gray sources of that shape; ties go to `a`."""
-        return (self.energy(a) >= self.energy(b)).to(a.dtype)
+        return (self.focus(a) >= self.focus(b)).to(a.dtype)

@@ -59,7 +59,7 @@ def test_constant_values(value):
 def test_energy_matches_scipy(sigma, size):
     image = random(2, 1, *size)
     expected = [scipy_energy(sample[0].numpy(), sigma) for sample in image]
-    energy = LaplacianEnergy(sigma).energy(image)[:, 0]
+    energy = LaplacianEnergy(sigma).focus(image)[:, 0]
     np.testing.assert_allclose(energy.numpy(), expected, rtol=1e-10, atol=1e-12)
 
 
@@ -100,7 +100,7 @@ def test_receptive_radius_is_exact(sigma):
     method = LaplacianEnergy(sigma)
     image = torch.zeros(1, 1, 41, 41, dtype=torch.float64)
     image[..., 20, 20] = 1
-    y, x = np.nonzero(method.energy(image)[0, 0].numpy())
+    y, x = np.nonzero(method.focus(image)[0, 0].numpy())
     radius = method.receptive_radius
     assert (y.min(), y.max()) == (x.min(), x.max()) == (20 - radius, 20 + radius)
     assert len(y) == (2 * radius + 1) ** 2
