@@ -1,26 +1,49 @@
 """Put a partially focused pair together from a sharp photograph, a blur kernel and a template."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from mfif.pair import FocusPair, blend
 from mfif.synthesis.kernels import blur
 
+Boundary = Literal["selection", "spread"]
 
-def compose(sharp: Tensor, kernel: Tensor, template: Tensor, exchange: Tensor) -> FocusPair:
+
+def compose(
+    sharp: Tensor, kernel: Tensor, template: Tensor, exchange: Tensor, boundary: Boundary = "selection"
+) -> FocusPair:
     """Blur the photograph and hand its sharp and its blurred part to two sources.
+
+    With I the photograph, m the template and B the blur, the sources are:
+
+    - ``"selection"``: ``m I + (1 - m) B(I)`` and ``m B(I) + (1 - m) I``. Each pixel is sharp in one of them, and the
+      blend by the true map is I wherever m is 0 or 1.
+    - ``"spread"``: the template is the matte of a foreground. The first source, focused on it, is the same. In the
+      second the foreground is out of focus, and so is its matte, whose blur spreads over what lies behind:
+      ``B(m) B(I) + (1 - B(m)) I``. In a band beside the foreground then no source is sharp.
+
+    The true map is m in both. Where m is 1 the first source is exact. Where m is 0 the first source is off by
+    ``B(I) - I`` and the second by ``B(m)`` of that, so that a binary m takes at every pixel the source nearer to the
+    photograph; only the photograph itself is out of reach in the band.
 
     Args:
         sharp: Photographs, ``(B, C, H, W)`` in [0, 1].
         kernel: One blur kernel per sample, ``(B, K)`` or ``(B, K, K)``.
         template: One map per sample, ``(B, 1, H, W)`` in [0, 1]; 1 where the first source stays sharp.
         exchange: ``(B,)``, true where the two sources change places, and the map becomes its complement.
+        boundary: What happens where sharp and blurred parts meet.
 
     Returns:
-        The pair; its blend by the true map is `sharp` wherever the map is 0 or 1.
+        The pair.
 
-    Source: sec. 3.1 of Zeng et al., ICASSP 2020.
+    Source: sec. 3.1 of Zeng et al., ICASSP 2020. The spread: the alpha-matte boundary defocus model of Ma et al., IEEE
+    TIP 2020, as the data of MFIF-GAN (Wang et al., 2021) are made: with the blurred photograph as blurred foreground.
     """
-    alpha = torch.where(exchange[:, None, None, None], 1 - template, template)
     blurred = blur(sharp, kernel)
-    return FocusPair(blend(sharp, blurred, alpha), blend(blurred, sharp, alpha), alpha, sharp)
+    matte = blur(template, kernel) if boundary == "spread" else template
+    near, far = blend(sharp, blurred, template), blend(blurred, sharp, matte)
+    swap = exchange[:, None, None, None]
+    a, b = torch.where(swap, far, near), torch.where(swap, near, far)
+    return FocusPair(a, b, torch.where(swap, 1 - template, template), sharp)

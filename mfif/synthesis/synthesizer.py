@@ -1,36 +1,15 @@
 """Synthesize training pairs: draw the parameters on the CPU, apply them where the photographs are."""
 
-from typing import NamedTuple, Protocol
+import math
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Generator, Tensor
 
 from mfif.pair import FocusPair
-from mfif.synthesis.compose import compose
-
-
-class KernelSet(Protocol):
-    """Blur kernels to choose from, see `mfif.synthesis.kernels`."""
-
-    variants: int
-
-    def draw(self, variant: Tensor, generator: Generator) -> Tensor:
-        """Parameters of one kernel per sample, first dimension ``B``."""
-
-    def render(self, parameters: Tensor) -> Tensor:
-        """Kernels ``(B, K)`` or ``(B, K, K)``."""
-
-
-class TemplateSet(Protocol):
-    """Focus templates to choose from, see `mfif.synthesis.templates`."""
-
-    variants: int
-
-    def draw(self, variant: Tensor, generator: Generator) -> Tensor:
-        """Parameters of one template per sample, first dimension ``B``."""
-
-    def render(self, parameters: Tensor, size: int) -> Tensor:
-        """Maps ``(B, 1, size, size)``."""
+from mfif.synthesis.compose import Boundary, compose
+from mfif.synthesis.kernels import blur, gaussian_kernels
+from mfif.synthesis.sets import KernelSet, TemplateSet
 
 
 class PairDraw(NamedTuple):
@@ -71,20 +50,36 @@ class Synthesizer:
         exchange: Whether the two sources change places at random, with probability one half.
         noise: Largest standard deviation of Gaussian noise added to both sources, in units of the range [0, 1]; each
             sample draws its own level uniformly from 0, and values are clipped. The sharp photograph stays clean.
+        boundary: What happens where sharp and blurred parts meet: ``"selection"`` as in the paper, or ``"spread"``,
+            where the blur of the foreground covers what lies beside it (see `compose`).
+        edge: Standard deviation in pixels of the Gaussian that softens the edges of the templates; 0 keeps them hard.
 
     Raises:
-        ValueError: `noise` is negative.
+        ValueError: `noise` or `edge` is negative, or `boundary` is neither of the two.
 
-    Source: sec. 3.1 of Zeng et al., ICASSP 2020; the noise is ours.
+    Source: sec. 3.1 of Zeng et al., ICASSP 2020; the noise and the soft edge are ours.
     """
 
-    def __init__(self, kernels: KernelSet, templates: TemplateSet, exchange: bool = True, noise: float = 0.0) -> None:
-        if noise < 0:
-            raise ValueError(f"Expected `noise` to be zero or positive, got {noise}.")
+    def __init__(
+        self,
+        kernels: KernelSet,
+        templates: TemplateSet,
+        exchange: bool = True,
+        noise: float = 0.0,
+        boundary: Boundary = "selection",
+        edge: float = 0.0,
+    ) -> None:
+        for name, value in {"noise": noise, "edge": edge}.items():
+            if value < 0:
+                raise ValueError(f"Expected `{name}` to be zero or positive, got {value}.")
+        if boundary not in get_args(Boundary):
+            raise ValueError(f"Expected `boundary` to be 'selection' or 'spread', got {boundary!r}.")
         self.kernels = kernels
         self.templates = templates
         self.exchange = exchange
         self.noise = noise
+        self.boundary: Boundary = boundary
+        self.edge = edge
 
     @property
     def pairs_per_crop(self) -> int:
@@ -126,9 +121,17 @@ class Synthesizer:
         height, width = sharp.shape[-2:]
         side = max(height, width)
         top, left = (side - height) // 2, (side - width) // 2
-        template = self.templates.render(draw.template, side)[..., top : top + height, left : left + width]
-        pair = compose(sharp, self.kernels.render(draw.kernel), template, draw.exchange)
+        template = self._soften(self.templates.render(draw.template, side))
+        template = template[..., top : top + height, left : left + width]
+        pair = compose(sharp, self.kernels.render(draw.kernel), template, draw.exchange, self.boundary)
         return self._add_noise(pair, draw) if self.noise else pair
+
+    def _soften(self, template: Tensor) -> Tensor:
+        if not self.edge:
+            return template
+        size = 2 * math.ceil(3 * self.edge) + 1
+        sigma = torch.full((len(template),), self.edge, device=template.device)
+        return blur(template, gaussian_kernels(torch.full_like(sigma, size), sigma, size))
 
     def _add_noise(self, pair: FocusPair, draw: PairDraw) -> FocusPair:
         generator = torch.Generator(pair.a.device).manual_seed(draw.seed)

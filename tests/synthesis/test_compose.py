@@ -82,3 +82,38 @@ def test_gradients(case):
     pair = compose(sharp, kernel, template, exchange)
     (gradient,) = torch.autograd.grad(blend(pair.a, pair.b, pair.alpha).sum(), sharp)
     torch.testing.assert_close(gradient, torch.ones_like(sharp))
+
+
+def test_spread_is_the_formula(case):
+    """A = m I + (1 - m) B(I), B = B(m) B(I) + (1 - B(m)) I, computed by scipy."""
+    sharp, kernel, template, exchange = case
+    pair = compose(sharp, kernel, template, exchange, "spread")
+    image, blurred = sharp.double(), scipy_blur(sharp, kernel).double()
+    matte, spread = template.double(), scipy_blur(template, kernel).double()
+    near = matte * image + (1 - matte) * blurred
+    far = spread * blurred + (1 - spread) * image
+    for n, swapped in enumerate(exchange.tolist()):
+        first, second = (far, near) if swapped else (near, far)
+        torch.testing.assert_close(pair.a[n].double(), first[n], rtol=0, atol=1e-5)
+        torch.testing.assert_close(pair.b[n].double(), second[n], rtol=0, atol=1e-5)
+        assert torch.equal(pair.alpha[n], 1 - template[n] if swapped else template[n])
+    assert torch.equal(pair.sharp, sharp)
+
+
+def test_true_map_of_the_spread_takes_the_nearer_source(case):
+    sharp, kernel, template, exchange = case
+    pair = compose(sharp, kernel, template, exchange, "spread")
+    error_a, error_b = (pair.a - sharp).abs(), (pair.b - sharp).abs()
+    taken, left = torch.where(pair.alpha == 1, error_a, error_b), torch.where(pair.alpha == 1, error_b, error_a)
+    assert (taken <= left + 1e-6).all()
+    assert taken.max() > 0.01  # beside the foreground no source is sharp
+
+
+def test_spread_far_from_the_edge_is_selection():
+    sharp = torch.rand(1, 1, 40, 40, generator=torch.Generator().manual_seed(0))
+    kernel = gaussian_kernels(torch.tensor([7]), torch.tensor([2.0]), 7)
+    template = (torch.arange(40) < 20).float().expand(1, 1, 40, 40)
+    plain, spread = (compose(sharp, kernel, template, torch.tensor([False]), kind) for kind in ("selection", "spread"))
+    assert torch.equal(spread.a, plain.a)
+    changed = (spread.b != plain.b)[0, 0].any(0).nonzero()[:, 0].tolist()
+    assert changed == list(range(17, 23))  # three pixels on each side of the edge

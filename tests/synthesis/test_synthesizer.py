@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from scipy.stats import kstest
 
 from mfif.pair import blend
@@ -11,6 +12,7 @@ from mfif.synthesis import (
     PaperKernels,
     PaperTemplates,
     Synthesizer,
+    blur,
     compose,
     paper_templates,
 )
@@ -45,6 +47,39 @@ def test_smoke(build, channels):
 def test_negative_noise():
     with pytest.raises(ValueError, match="Expected `noise` to be zero or positive"):
         paper(noise=-0.1)
+
+
+def test_negative_edge():
+    with pytest.raises(ValueError, match="Expected `edge` to be zero or positive"):
+        paper(edge=-0.1)
+
+
+def test_unknown_boundary():
+    with pytest.raises(ValueError, match="Expected `boundary` to be 'selection' or 'spread', got 'matte'"):
+        paper(boundary="matte")
+
+
+def test_boundary_is_that_of_compose():
+    synthesizer = drawn(boundary="spread")
+    sharp = photos(6)
+    draw = synthesizer.draw(torch.arange(6), generator())
+    parts = synthesizer.kernels.render(draw.kernel), synthesizer.templates.render(draw.template, 32), draw.exchange
+    for got, wanted in zip(synthesizer(sharp, draw), compose(sharp, *parts, "spread"), strict=True):
+        assert torch.equal(got, wanted)
+    assert not torch.equal(synthesizer(sharp, draw).b, drawn()(sharp, draw).b)
+
+
+@pytest.mark.parametrize("edge", [0.5, 2.0])
+def test_edge_softens_the_template(edge):
+    synthesizer = paper(edge=edge, exchange=False)
+    sharp = photos(24, height=20, width=32)
+    draw = synthesizer.draw(torch.arange(24), generator())
+    pair = synthesizer(sharp, draw)
+    for alpha, template in zip(pair.alpha[:, 0], paper_templates(32)[draw.template, 0], strict=True):
+        radius = int(np.ceil(3 * edge))
+        expected = gaussian_filter(template.double().numpy(), edge, mode="mirror", radius=radius)
+        np.testing.assert_allclose(alpha.numpy(), expected[6:26], atol=1e-6)
+    torch.testing.assert_close(pair.a + pair.b, sharp + blur(sharp, PaperKernels().render(draw.kernel)))
 
 
 def test_photo_too_small_for_the_kernel():

@@ -1,9 +1,4 @@
-"""Focus templates: which part of the scene each source of a pair sees sharp.
-
-A template is a decision map: 1 (white) where the first source keeps the photograph, 0 (black) where it is blurred; the
-second source takes the complement. A template set has the members of a kernel set: ``variants``, ``draw`` and
-``render(parameters, size)``, which gives maps ``(B, 1, size, size)`` on the device of the parameters.
-"""
+"""Irregular templates: smooth noise cut at a level."""
 
 import math
 from collections.abc import Sequence
@@ -11,41 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-
-def paper_templates(size: int, device: torch.device | str = "cpu") -> Tensor:
-    """Six binary templates, half sharp and half blurred or nearly so.
-
-    The bitmap of the paper's six (its Fig. 4, after PCNN) is in no text we found. These are our stand-ins, in this
-    order: left half, top half, above the main diagonal, above the anti-diagonal, centred disc of half the area,
-    corner quadrant.
-
-    Args:
-        size: Side in pixels.
-        device: Where to make them.
-
-    Returns:
-        ``(6, 1, size, size)``, zeros and ones.
-    """
-    centre = (size - 1) / 2
-    offset = torch.arange(size, device=device) - centre
-    y, x = torch.meshgrid(offset, offset, indexing="ij")
-    disc_radius = size / math.sqrt(2 * math.pi)
-    maps = [x < 0, y < 0, x > y, x + y < 0, x**2 + y**2 <= disc_radius**2, (x < 0) & (y < 0)]
-    return torch.stack(maps).float().unsqueeze(1)
-
-
-class PaperTemplates:
-    """The six templates of the paper, each used once for every crop and kernel."""
-
-    variants = 6
-
-    def draw(self, variant: Tensor, generator: Generator) -> Tensor:
-        """Index of each sample's template, ``(B,)``."""
-        return variant
-
-    def render(self, parameters: Tensor, size: int) -> Tensor:
-        """Maps ``(B, 1, size, size)`` of the drawn indices."""
-        return paper_templates(size, parameters.device)[parameters]
+from mfif.synthesis.draws import LogUniform
 
 
 def random_fields(frequency: Tensor, phase: Tensor, size: int) -> Tensor:
@@ -85,15 +46,13 @@ class BlobTemplates:
     variants = 1
 
     def __init__(self, length: Sequence[float] = (0.08, 0.6), waves: int = 24) -> None:
-        if len(length) != 2 or not 0 < length[0] <= length[1]:
-            raise ValueError(f"Expected `length` to be two bounds, 0 < low <= high, got {list(length)}.")
-        self.low, self.high = (float(bound) for bound in length)
+        self.length = LogUniform("length", length)
         self.waves = waves
 
     def draw(self, variant: Tensor, generator: Generator) -> Tensor:
         """Frequencies, phases and the level of each sample's field, ``(B, 3 * waves + 1)``."""
         count = len(variant)
-        length = self.low * (self.high / self.low) ** torch.rand(count, 1, generator=generator)
+        length = self.length.draw(count, generator)
         frequency = torch.randn(count, 2 * self.waves, generator=generator) / length
         phase = 2 * math.pi * torch.rand(count, self.waves, generator=generator)
         level = 0.5 * torch.randn(count, 1, generator=generator)

@@ -1,12 +1,12 @@
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import label
 
-from mfif.synthesis import BlobTemplates, PaperTemplates, paper_templates
-from mfif.synthesis.templates import random_fields
+from mfif.synthesis import BlobTemplates
+from mfif.synthesis.templates.blobs import random_fields
 
 
 def generator(seed=0):
@@ -18,68 +18,10 @@ def blobs(length, count, size, seed=0):
     return templates.render(templates.draw(torch.zeros(count, dtype=torch.long), generator(seed)), size)
 
 
-@pytest.mark.parametrize("templates", [PaperTemplates(), BlobTemplates()], ids=["paper", "blobs"])
-def test_smoke(templates):
-    variant = torch.arange(9) % templates.variants
-    maps = templates.render(templates.draw(variant, generator()), 20)
-    assert maps.shape == (9, 1, 20, 20)
-    assert maps.dtype == torch.float32
-    assert maps.unique().tolist() == [0, 1]
-
-
 @pytest.mark.parametrize("length", [(0.0, 1.0), (0.5, 0.1), (-0.1, 0.5), (0.1,), (0.1, 0.2, 0.3)], ids=str)
 def test_blobs_refuse_bounds(length):
     with pytest.raises(ValueError, match="Expected `length` to be two bounds"):
         BlobTemplates(length)
-
-
-def test_paper_templates_by_hand():
-    left, top, main, anti, disc, corner = paper_templates(4).int().squeeze(1).tolist()
-    assert left == [[1, 1, 0, 0]] * 4
-    assert top == [[1, 1, 1, 1]] * 2 + [[0, 0, 0, 0]] * 2
-    assert main == [[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]]
-    assert anti == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
-    assert disc == [[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 1, 1, 0]]
-    assert corner == [[1, 1, 0, 0]] * 2 + [[0, 0, 0, 0]] * 2
-
-
-@pytest.mark.parametrize("size", [32, 64, 33])
-def test_paper_templates_areas(size):
-    left, top, main, anti, disc, corner = paper_templates(size).mean((1, 2, 3)).tolist()
-    half = (size // 2) / size  # the middle line of an odd side belongs to the other source
-    assert left == pytest.approx(half, abs=1e-6)
-    assert top == pytest.approx(half, abs=1e-6)
-    assert main == pytest.approx((size - 1) / (2 * size), abs=1e-6)  # without the diagonal itself
-    assert anti == pytest.approx((size - 1) / (2 * size), abs=1e-6)
-    assert disc == pytest.approx(0.5, abs=0.02)
-    assert corner == pytest.approx(half**2, abs=1e-6)
-
-
-def test_paper_disc_is_round_and_centred():
-    disc = paper_templates(64)[4, 0]
-    for turned in (disc.T, disc.flip(0), disc.flip(1)):
-        assert torch.equal(disc, turned)
-    y, x = np.nonzero(disc.numpy())
-    outside = np.nonzero(disc.numpy() == 0)
-    farthest = np.hypot(y - 31.5, x - 31.5).max()
-    assert farthest < np.hypot(outside[0] - 31.5, outside[1] - 31.5).min()
-    assert farthest == pytest.approx(64 / np.sqrt(2 * np.pi), abs=1)
-
-
-def test_paper_templates_differ():
-    """Also where the sources change places, which turns a map into its complement."""
-    for first, second in combinations(paper_templates(32), 2):
-        assert (first != second).float().mean() > 0.1
-        assert (first != 1 - second).float().mean() > 0.1
-
-
-def test_paper_templates_render_by_index():
-    templates = PaperTemplates()
-    variant = torch.tensor([5, 0, 3, 3])
-    maps = templates.render(templates.draw(variant, generator()), 16)
-    assert templates.variants == 6
-    for sample, index in zip(maps, variant.tolist(), strict=True):
-        assert torch.equal(sample, paper_templates(16)[index])
 
 
 def test_random_fields_match_the_sum():
@@ -153,20 +95,3 @@ def test_blobs_do_not_depend_on_the_size():
     small, large = templates.render(parameters, 16), templates.render(parameters, 48)
     # The centre of a pixel of the small map is that of the middle one of three by three of the large.
     assert (small == large[..., 1::3, 1::3]).float().mean() > 0.999
-
-
-@pytest.mark.parametrize("templates", [PaperTemplates(), BlobTemplates()], ids=["paper", "blobs"])
-def test_draw_depends_on_the_generator_alone(templates):
-    variant = torch.arange(12) % templates.variants
-    torch.manual_seed(1)
-    first = templates.draw(variant, generator(3))
-    torch.manual_seed(2)
-    state = torch.get_rng_state()
-    assert torch.equal(first, templates.draw(variant, generator(3)))
-    assert torch.equal(state, torch.get_rng_state())
-
-
-def test_blob_draws_differ():
-    templates, source = BlobTemplates(), generator()
-    first, second = (templates.draw(torch.zeros(4, dtype=torch.long), source) for _ in range(2))
-    assert len(torch.cat([first, second]).unique(dim=0)) == 8
