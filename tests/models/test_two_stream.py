@@ -30,6 +30,28 @@ def with_biases(net):
     return net
 
 
+def general_equations(weights, a1, a2, depth, early_fusion):
+    """The equations with any number of blocks, and with one stream on both sources, on a state dict."""
+
+    def conv(name, x):
+        return F.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride=1, padding=1)
+
+    def stream(a):
+        y = F.relu(conv("stream_a.input", a))
+        features = []
+        for block in range(1, depth + 1):
+            inner = F.relu(conv(f"stream_a.block{block}.0", y))
+            y = F.relu(conv(f"stream_a.block{block}.1", inner)) + y
+            features.append(y)
+        return features
+
+    first = stream(torch.cat([a1, a2], 1) if early_fusion else a1)
+    second = [] if early_fusion else stream(a2)
+    e = F.relu(conv("e", first[-1] if early_fusion else first[-1] + second[-1]))
+    f = F.relu(conv("f", torch.cat([a1 + a2, e], 1)))
+    return 1 / (1 + torch.exp(-conv("alpha", F.relu(conv("g", torch.cat([*first, f, *second], 1))))))
+
+
 def paper_equations(weights, a1, a2, squash, input_skip=True, feature_skip=True):
     """Equations (1) and (2), line for line, on a state dict."""
 
@@ -76,6 +98,20 @@ def test_refuses_squash():
         TwoStream(squash="tanh")
 
 
+@pytest.mark.parametrize("depth", [0, -1])
+def test_refuses_depth(depth):
+    with pytest.raises(ValueError, match=f"Expected `depth` to be positive, got {depth}"):
+        TwoStream(depth=depth)
+
+
+@pytest.mark.parametrize(
+    "options", [{"shared_streams": False}, {"early_fusion": True}, {"feature_skip": False}], ids=str
+)
+def test_antisymmetry_needs_sources_treated_alike_and_told_apart(options):
+    with pytest.raises(ValueError, match="Expected `antisymmetric` with `shared_streams`, `feature_skip` and no"):
+        TwoStream(antisymmetric=True, **options)
+
+
 def test_defaults_are_the_paper_s():
     net = TwoStream()
     assert (net.squash, net.input_skip, net.feature_skip) == ("sigmoid", True, True)
@@ -119,6 +155,60 @@ def test_forward_is_the_paper_s_equations(shared, input_skip, feature_skip, squa
     torch.testing.assert_close(net(a, b), paper_equations(net.state_dict(), a, b, **options))
 
 
+@pytest.mark.parametrize("early_fusion", [False, True])
+@pytest.mark.parametrize("depth", [1, 2, 3, 5])
+def test_forward_at_any_depth(depth, early_fusion):
+    net = with_biases(network(depth=depth, early_fusion=early_fusion))
+    a, b = sources()
+    assert net.stream_b is None
+    assert net.g.in_channels == 8 * (1 + depth * (1 if early_fusion else 2))
+    torch.testing.assert_close(net(a, b), general_equations(net.state_dict(), a, b, depth, early_fusion))
+
+
+@pytest.mark.parametrize("squash", ["sigmoid", "clamp", "none"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (32, 32), (61, 83)], ids=str)
+def test_antisymmetry_is_exact(squash, size):
+    """Bit for bit, also where the map is far from one half."""
+    net = with_biases(network(antisymmetric=True, squash=squash, width=16))
+    with torch.no_grad():
+        net.alpha.weight.mul_(1000)
+    a, b = sources(3, *size)
+    alpha, swapped = net(a, b), net(b, a)
+    assert torch.equal(swapped, 1 - alpha)
+    assert torch.equal(alpha, 1 - swapped)
+    assert alpha.std() > 0.1
+    assert torch.equal(net(a, a), torch.full_like(a, 0.5))
+
+
+@pytest.mark.parametrize("input_skip", [True, False])
+def test_antisymmetric_map_is_that_of_the_difference(input_skip):
+    """Of the scores of both orders, which the plain network with the same weights gives."""
+    net = with_biases(network(antisymmetric=True, input_skip=input_skip))
+    plain = network(input_skip=input_skip, squash="none")
+    plain.load_state_dict(net.state_dict())
+    a, b = sources()
+    torch.testing.assert_close(net(a, b), torch.sigmoid(plain(a, b) - plain(b, a)))
+
+
+def test_antisymmetry_is_exact_in_mixed_precision():
+    net = with_biases(network(antisymmetric=True, width=32))
+    a, b = sources()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(net(b, a), 1 - net(a, b))
+
+
+def test_antisymmetric_gradients():
+    """Those of the sigmoid of the difference, on both sides of one half."""
+    net = with_biases(network(antisymmetric=True)).double()
+    plain = network(squash="none").double()
+    plain.load_state_dict(net.state_dict())
+    a, b = (image.double() for image in sources())
+    net(a, b).square().sum().backward()
+    torch.sigmoid(plain(a, b) - plain(b, a)).square().sum().backward()
+    for (name, one), two in zip(net.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad, msg=name)
+
+
 def test_forward_at_full_width():
     net = with_biases(TwoStream(shared_streams=False))
     a, b = sources(1, 7, 6)
@@ -131,12 +221,11 @@ def test_separate_streams_differ():
     net = network(shared_streams=False)
     assert not torch.equal(net.stream_a.input.weight, net.stream_b.input.weight)
     a, b = sources()
-    low_a, _, low_b, _ = net.features(a, a)
+    (low_a, _), (low_b, _) = net.features(a, a)
     assert not torch.allclose(low_a, low_b)
     shared = network(shared_streams=True).features(a, b)
     swapped = network(shared_streams=True).features(b, a)
-    for one, two in zip(shared, (*swapped[2:], *swapped[:2]), strict=True):
-        torch.testing.assert_close(one, two)
+    torch.testing.assert_close(shared, swapped[::-1])
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -193,16 +282,17 @@ def test_initialization_keeps_the_scale(width):
         assert not layer.bias.any()
 
 
-def test_receptive_field_is_exact():
+@pytest.mark.parametrize(("depth", "radius"), [(1, 7), (2, RADIUS), (3, 11)])
+@pytest.mark.parametrize("early_fusion", [False, True])
+def test_receptive_field_is_exact(depth, radius, early_fusion):
     """With positive weights no rectifier is shut and no two paths cancel: the field is where the gradient is."""
-    net = network(width=2, squash="none").double()
+    net = network(width=2, squash="none", depth=depth, early_fusion=early_fusion).double()
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.abs_()
     field = torch.zeros(25, 25)
-    field[12 - RADIUS : 12 + RADIUS + 1, 12 - RADIUS : 12 + RADIUS + 1] = 1
-    assert TwoStream.receptive_radius == RADIUS
-    assert field.sum() == 19 * 19
+    field[12 - radius : 12 + radius + 1, 12 - radius : 12 + radius + 1] = 1
+    assert net.receptive_radius == radius
     images = [image.double().requires_grad_() for image in sources(1, 25, 25)]
     for gradient in torch.autograd.grad(net(*images)[0, 0, 12, 12], images):
         assert torch.equal((gradient[0, 0] != 0).float(), field)
