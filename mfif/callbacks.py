@@ -1,20 +1,17 @@
-"""What happens beside training: progress, pictures, curves, and the W&B logger that never asks."""
+"""What happens beside training: progress, pictures, tables of scores, curves."""
 
-import csv
-import netrc
-import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor
+from torch import Tensor, distributed
 
+from mfif.collect import read_curves
 from mfif.images import write_image
-from mfif.pair import FocusPair, binarize, blend
+from mfif.metrics import FusionMetrics
+from mfif.pair import FocusPair
 from mfif.viz import difference, draw_curves, panel
 
 
@@ -50,19 +47,27 @@ class ProgressBar(RichProgressBar):
             self._console.print(f"iteration {trainer.global_step}/{trainer.max_steps}  {words}", soft_wrap=True)
 
 
+def _is_due(trainer: Trainer, every_n_steps: int) -> bool:
+    """Whether a validation is one of those shown: at a multiple of so many iterations, and at the end."""
+    step = trainer.global_step
+    return not trainer.sanity_checking and (step % every_n_steps == 0 or step == trainer.max_steps)
+
+
 class ValidationPictures(Callback):
     """Shows the first validation pairs: a, b, true map, estimated map, fused image, difference to the sharp photo.
 
-    Written as ``step-NNNNNN.png`` at every validation, and sent to TensorBoard and W&B where they log.
+    Written as ``step-NNNNNN.png``, and sent to TensorBoard and W&B where they log.
 
     Args:
         directory: Where the pictures go.
         pairs: How many of the first batch.
+        every_n_steps: They are shown when validation falls on a multiple of so many iterations, and at the end.
     """
 
-    def __init__(self, directory: str, pairs: int = 4) -> None:
+    def __init__(self, directory: str, pairs: int = 4, every_n_steps: int = 1) -> None:
         self.directory = Path(directory)
         self.pairs = pairs
+        self.every_n_steps = every_n_steps
 
     def on_validation_batch_end(
         self,
@@ -74,21 +79,72 @@ class ValidationPictures(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Draw after the first batch."""
-        if batch_idx == 0 and trainer.is_global_zero and not trainer.sanity_checking:
-            self._draw(trainer, pl_module, FocusPair(*(part[: self.pairs] for part in batch)))
+        if batch_idx == 0 and trainer.is_global_zero and _is_due(trainer, self.every_n_steps):
+            shown = {"source_a": "a", "source_b": "b", "alpha_true": "true map", "estimate": "map", "fused": "fused"}
+            columns = {title: outputs[name] for name, title in shown.items() if name in outputs}
+            columns["fused - sharp"] = difference(outputs["fused"], outputs["sharp"])
+            rows = list(zip(*(column[: self.pairs] for column in columns.values()), strict=True))
+            self._show(trainer, rows, ", ".join(columns))
 
-    @torch.no_grad()
-    def _draw(self, trainer: Trainer, module: LightningModule, pair: FocusPair) -> None:
-        alpha: Tensor = module(pair.a, pair.b)
-        fused = blend(pair.a, pair.b, binarize(alpha))
-        columns = (pair.a, pair.b, pair.alpha, alpha, fused, difference(fused, pair.sharp))
-        picture = panel(list(zip(*columns, strict=True)), scale=max(1, 128 // pair.a.shape[-1]))
-        write_image(self.directory / f"step-{trainer.global_step:06d}.png", picture)
+    def _show(self, trainer: Trainer, rows: list[tuple[Tensor, ...]], titles: str) -> None:
+        scale = max(1, 128 // rows[0][0].shape[-1])
+        sheet = panel(rows, scale=scale)
+        write_image(self.directory / f"step-{trainer.global_step:06d}.png", sheet)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("val/pairs", picture, trainer.global_step, dataformats="HWC")
+                logger.experiment.add_image("val/pairs", sheet, trainer.global_step, dataformats="HWC")
             elif isinstance(logger, WandbLogger):
-                logger.log_image("val/pairs", [picture], step=trainer.global_step)
+                panels = [panel([row], scale=scale) for row in rows]
+                captions = [f"pair {index}: {titles}" for index in range(len(rows))]
+                logger.log_image("val/pairs", panels, step=trainer.global_step, caption=captions)
+
+
+class ScoreTable(Callback):
+    """Sends a table to W&B, if it is among the loggers: the scores of every validation pair, one row each.
+
+    Args:
+        every_n_steps: It is sent when validation falls on a multiple of so many iterations, and at the end.
+    """
+
+    def __init__(self, every_n_steps: int = 1) -> None:
+        self.every_n_steps = every_n_steps
+        self._scores: dict[tuple[int, int], dict[str, list[float]]] = {}  # by batch of a rank, and rank
+
+    def _is_wanted(self, trainer: Trainer) -> bool:
+        return any(isinstance(logger, WandbLogger) for logger in trainer.loggers) and _is_due(
+            trainer, self.every_n_steps
+        )
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: FocusPair,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Score the pairs of a batch one by one."""
+        if self._is_wanted(trainer) and isinstance(pl_module.metrics, FusionMetrics):
+            scores = pl_module.metrics.score(**outputs)
+            self._scores[batch_idx, trainer.global_rank] = {name: score.tolist() for name, score in scores.items()}
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather the rows of all ranks and send them."""
+        if not self._is_wanted(trainer):
+            return
+        parts = [self._scores]
+        if trainer.world_size > 1:
+            parts = [{} for _ in range(trainer.world_size)]
+            distributed.all_gather_object(parts, self._scores)
+        self._scores = {}
+        merged = {place: scores for part in parts for place, scores in part.items()}
+        batches = [merged[place] for place in sorted(merged)]  # ranks take batches in turn: the order of the pairs
+        rows = [row for scores in batches for row in zip(*scores.values(), strict=True)]
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger) and rows:
+                data = [[index, *row] for index, row in enumerate(rows)]
+                logger.log_table("val/scores", ["pair", *batches[0]], data, step=trainer.global_step)
 
 
 class TrainingCurves(Callback):
@@ -110,46 +166,3 @@ class TrainingCurves(Callback):
         curves = read_curves(Path(loggers[0].root_dir))
         if curves:
             draw_curves(curves, self.path)
-
-
-def read_curves(folder: Path) -> dict[str, tuple[list[float], list[float]]]:
-    """Steps and values of each quantity in the ``metrics.csv`` files below a folder; later files win a step."""
-    points: dict[str, dict[float, float]] = {}
-    for log in sorted(folder.glob("*/metrics.csv"), key=lambda path: path.stat().st_mtime):
-        with log.open(newline="") as file:
-            for row in csv.DictReader(file):
-                for name, value in row.items():
-                    if value and name not in ("step", "epoch"):
-                        points.setdefault(name, {})[float(row["step"])] = float(value)
-    return {name: tuple(map(list, zip(*sorted(values.items()), strict=True))) for name, values in points.items()}  # type: ignore[misc]
-
-
-@rank_zero_only
-def _say(message: str) -> None:
-    print(message)  # noqa: T201
-
-
-def wandb_logger(**arguments: Any) -> WandbLogger:
-    """A W&B logger that works without an account: it records offline instead of asking.
-
-    Args:
-        **arguments: Those of Lightning's `WandbLogger`.
-
-    Returns:
-        The logger; online only with an API key in the environment or in netrc, or as WANDB_MODE says.
-    """
-    if "WANDB_MODE" not in os.environ and not _has_wandb_key():
-        os.environ["WANDB_MODE"] = "offline"
-        _say("W&B: no API key found, recording offline. Upload later with `wandb sync`.")
-    save_dir = Path(arguments.pop("save_dir", ".")).absolute()
-    save_dir.mkdir(parents=True, exist_ok=True)
-    return WandbLogger(save_dir=save_dir, **arguments)
-
-
-def _has_wandb_key() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    try:
-        return netrc.netrc().authenticators("api.wandb.ai") is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
