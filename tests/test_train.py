@@ -83,27 +83,46 @@ def test_the_best_checkpoint_is_the_best(uninterrupted: tuple[Path, str]) -> Non
     assert scores[best["global_step"]] == max(scores.values())
 
 
-@pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
+def start(arguments: list[str], **pipes: int) -> subprocess.Popen[str]:
+    """Start a training in a process of its own, and return once it has written a checkpoint."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(arguments, env=environment, text=True, **pipes)
+    output = next(word.partition("=")[2] for word in arguments if word.startswith("hydra.run.dir="))
+    deadline = time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < deadline:
+        if (Path(output) / "checkpoints" / "last.ckpt").is_file():
+            break
+        time.sleep(0.005)
+    return process
+
+
+@pytest.mark.parametrize(
+    ("precision", "sent", "status"),
+    [("32", signal.SIGKILL, -9), ("bf16-mixed", signal.SIGKILL, -9), ("32", signal.SIGTERM, 143)],
+)
 def test_a_killed_run_resumes_bit_for_bit(
-    root: Path, photos: Path, uninterrupted: tuple[Path, str], tmp_path: Path, precision: str
+    root: Path,
+    photos: Path,
+    uninterrupted: tuple[Path, str],
+    tmp_path: Path,
+    precision: str,
+    sent: signal.Signals,
+    status: int,
 ) -> None:
     reference = uninterrupted[0]
     if precision != "32":
         reference = tmp_path / "reference"
         assert train(root, photos, reference, f"trainer.precision={precision}").returncode == 0
     output = tmp_path / "killed"
-    # Slow enough to be killed between two checkpoints; the pause changes nothing else.
     arguments = command(root, photos, output, f"trainer.precision={precision}")
-    last = output / "checkpoints" / "last.ckpt"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    deadline = time.monotonic() + 120
-    while not last.is_file() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-    stopped_at = torch.load(last, weights_only=True)["global_step"]
+    process = start(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process.send_signal(sent)
+    said, _ = process.communicate()
+    assert process.returncode == status, "the run ended before it could be killed"
+    stopped_at = torch.load(output / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
     assert stopped_at < 24
+    line = f"SIGTERM: stopped and saved at iteration {stopped_at}. Go on with resume={output}."
+    assert (line in said.splitlines()) == (sent == signal.SIGTERM)
     resumed = train(root, photos, output, f"trainer.precision={precision}", f"resume={output}")
     assert resumed.returncode == 0, resumed.stderr
     whole, parts = weights(reference), weights(output)
@@ -133,20 +152,36 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
     assert not torch.equal(first["network.e.weight"], other["network.e.weight"])
 
 
-def test_wandb_records_offline_without_an_account(root: Path, photos: Path, tmp_path: Path) -> None:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
-    arguments = command(root, photos, tmp_path / "run", "logger=wandb", "trainer.max_steps=4")
-    done = subprocess.run(
-        arguments,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env={**environment, "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
-    )
+def test_a_run_is_repeated_from_its_folder(
+    root: Path, photos: Path, uninterrupted: tuple[Path, str], tmp_path: Path
+) -> None:
+    words = ["--config-dir", str(uninterrupted[0]), "--config-name", "config", "deterministic=true"]
+    arguments = [sys.executable, str(root / "train.py"), *words, f"hydra.run.dir={tmp_path / 'again'}"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, env={**os.environ})
     assert done.returncode == 0, done.stderr
-    assert "recording offline" in done.stdout
-    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+    first, again = weights(uninterrupted[0]), weights(tmp_path / "again")
+    assert all(torch.equal(first[key], again[key]) for key in first)
+
+
+def test_a_finished_run_is_said_to_be(
+    root: Path, photos: Path, uninterrupted: tuple[Path, str], tmp_path: Path
+) -> None:
+    done = train(root, photos, tmp_path, f"resume={uninterrupted[0]}")
+    assert done.returncode == 0
+    assert f"{uninterrupted[0]} has finished: 24 of 24 iterations." in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the other rank in /proc")
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_lost_rank_ends_the_others_in_words(root: Path, photos: Path, tmp_path: Path, lost: int) -> None:
+    endless = ["data.batch_size=2", "trainer.devices=2", "+trainer.strategy=ddp", "trainer.max_steps=1000000"]
+    process = start(command(root, photos, tmp_path, *endless), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    (child,) = (int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+    os.kill([process.pid, child][lost], signal.SIGKILL)
+    said, _ = process.communicate(timeout=300)  # it ends when both processes have closed their output
+    assert process.returncode != 0
+    words = ("A process of this training ended", "the process that started it has ended", "terminated with code -9")
+    assert any(word in said for word in words)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +191,7 @@ def test_wandb_records_offline_without_an_account(root: Path, photos: Path, tmp_
         (["data.crop=500"], "500x500"),
         (["resume=nowhere.ckpt"], "nowhere.ckpt"),
         (["resume={text}"], "to be a checkpoint"),
-        (["resume={run}", "network.width=6"], "of shape (6, 1, 3, 3) for network.stream_a.input.weight"),
+        (["resume={run}", "network.width=6"], "but network.width was 4, is 6"),
     ],
 )
 def test_mistakes_are_one_sentence(
