@@ -3,6 +3,7 @@
 from mfif.metrics.functional.ag import ag
 from mfif.metrics.functional.boundary_accuracy import boundary_accuracy
 from mfif.metrics.functional.ce import ce
+from mfif.metrics.functional.compiling import compiled
 from mfif.metrics.functional.ei import ei
 from mfif.metrics.functional.en import en
 from mfif.metrics.functional.fmi import fmi
@@ -36,6 +37,7 @@ __all__ = [
     "ag",
     "boundary_accuracy",
     "ce",
+    "compiled",
     "computing_in",
     "computing_once",
     "ei",

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mfif.metrics.functional.compiling import compilable
 from mfif.metrics.functional.gray import gray8
 from mfif.metrics.functional.one_by_one import one_by_one
 from mfif.metrics.functional.roots import root
@@ -77,6 +78,7 @@ def q_g(fused: Tensor, source_a: Tensor, source_b: Tensor, data_range: float = 1
     return one_by_one(partial(_score, variant=variant), *grays)
 
 
+@compilable
 def _score(*grays: Tensor, variant: Variant) -> Tensor:
     """Q_G of gray images ``(B, H, W)``: fused and both sources."""
     f, a, b = (_edges(gray) for gray in grays)

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from mfif.metrics.functional.compiling import compilable
 from mfif.metrics.functional.gray import gray8
 from mfif.metrics.functional.one_by_one import one_by_one
 from mfif.metrics.functional.smoothing import gaussian, smooth
@@ -53,6 +54,7 @@ def viff(fused: Tensor, source_a: Tensor, source_b: Tensor, data_range: float = 
     return one_by_one(_score, *grays)
 
 
+@compilable
 def _score(*grays: Tensor) -> Tensor:
     """VIFF of gray images ``(B, H, W)``: fused and both sources."""
     # Only variances count, and float32 would lose the small ones in the squares of bright pixels.
