@@ -1,5 +1,6 @@
 """The LightningModule: network, loss, metrics and optimizer, one step for training and validation."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,20 +16,24 @@ from mfif.pair import FocusPair, binarize, blend, luma
 
 
 class FusionModule(LightningModule):
-    """Trains a network that estimates the decision map of a pair.
+    """Trains a network that estimates the decision map of a pair, or one that gives the fused image itself.
 
-    In training the map is continuous; in validation it is thresholded at 0.5 before it fuses (eq. 5 of the paper).
+    In training the map is continuous; in validation it is thresholded before it fuses (eq. 5 of the paper).
 
     Args:
-        network: ``(a, b) -> alpha`` on gray images.
-        loss: ``(fused, alpha, pair) -> scalar``.
+        network: ``(a, b) -> alpha`` on gray images; ``(a, b) -> fused`` where its attribute ``gives_image`` is true.
+        loss: ``(fused, alpha, pair) -> scalar``; `alpha` is None where the network gives the image.
         optimizer: Builds the optimizer from the parameters.
         scheduler: Builds the learning-rate schedule from the optimizer; it steps with every iteration.
         metrics: Scores of validation, called with ``fused, source_a, source_b, sharp, alpha, alpha_true``.
         configuration: The resolved configuration as plain data. It is stored in checkpoints; its entry ``network``
             lets `mfif.load` build the network again.
+        threshold: Level at which the map is cut in validation; None keeps it continuous.
         channels_last: Whether weights and features lie channels-last in memory, which is faster in most cases.
         compile: Whether the network is compiled, in place, so that checkpoints keep their keys.
+
+    Raises:
+        ValueError: A metric is of the map, and the network gives none.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class FusionModule(LightningModule):
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         metrics: MetricCollection | None = None,
         configuration: Mapping[str, Any] | None = None,
+        threshold: float | None = 0.5,
         channels_last: bool = True,
         compile: bool = False,
     ) -> None:
@@ -46,6 +52,16 @@ class FusionModule(LightningModule):
         self.network = network
         self.loss = loss
         self.metrics = metrics
+        self.threshold = threshold
+        self._gives_image: bool = getattr(network, "gives_image", False)
+        of_map = [
+            name for name, metric in (metrics or {}).items() if "alpha" in inspect.signature(metric.update).parameters
+        ]
+        if self._gives_image and of_map:
+            raise ValueError(
+                f"Expected metrics without a map for {type(network).__name__}, got {', '.join(of_map)}. "
+                "Choose experiment=mfnet, or metrics=image callbacks.best.monitor=val/PSNR."
+            )
         self._optimizer = optimizer
         self._scheduler = scheduler
         self.example_input_array = (torch.zeros(1, 1, 32, 32), torch.zeros(1, 1, 32, 32))  # for the summary
@@ -56,36 +72,42 @@ class FusionModule(LightningModule):
             self.network.compile()
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Decision map ``(B, 1, H, W)`` of sources ``(B, 1 or 3, H, W)`` in [0, 1]."""
-        alpha: Tensor = self.network(luma(a), luma(b))
-        return alpha
+        """Decision map, or fused image, ``(B, 1, H, W)`` of sources ``(B, 1 or 3, H, W)`` in [0, 1]."""
+        estimate: Tensor = self.network(luma(a), luma(b))
+        return estimate
 
-    def _step(self, pair: FocusPair) -> tuple[Tensor, Tensor]:
-        """Decision map and loss of a batch; the loss is that of the continuous map at every stage."""
-        alpha = self(pair.a, pair.b)
-        return alpha, self.loss(blend(pair.a, pair.b, alpha), alpha, pair)
+    def _step(self, pair: FocusPair) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Fused image, map and loss of a batch; all are those of the continuous map at every stage."""
+        estimate = self(pair.a, pair.b)
+        fused, alpha = (estimate, None) if self._gives_image else (blend(pair.a, pair.b, estimate), estimate)
+        return fused, alpha, self.loss(fused, alpha, pair)
+
+    def _as_fused(self, pair: FocusPair) -> FocusPair:
+        """The pair in the channels of its fused image: a network that gives the image gives it in gray."""
+        if not self._gives_image:
+            return pair
+        return pair._replace(a=luma(pair.a), b=luma(pair.b), sharp=luma(pair.sharp))
 
     def training_step(self, pair: FocusPair, batch_index: int) -> Tensor:
         """Loss of a batch of pairs."""
-        _, loss = self._step(pair)
+        _, _, loss = self._step(self._as_fused(pair))
         self.log("train/loss", loss, prog_bar=True, batch_size=len(pair.a))
         return loss
 
-    def validation_step(self, pair: FocusPair, batch_index: int) -> None:
-        """Score a batch of pairs."""
-        alpha, loss = self._step(pair)
+    def validation_step(self, pair: FocusPair, batch_index: int) -> dict[str, Tensor]:
+        """Score a batch of pairs; return what the metrics are called with, and the map, if any, as it was estimated."""
+        pair = self._as_fused(pair)
+        fused, alpha, loss = self._step(pair)
         self.log("val/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(pair.a))
-        if self.metrics is None:
-            return
-        decision = binarize(alpha)
-        self.metrics.update(
-            fused=blend(pair.a, pair.b, decision),
-            source_a=pair.a,
-            source_b=pair.b,
-            sharp=pair.sharp,
-            alpha=decision,
-            alpha_true=pair.alpha,
-        )
+        known = {"source_a": pair.a, "source_b": pair.b, "sharp": pair.sharp, "alpha_true": pair.alpha}
+        if alpha is None:
+            known["fused"] = fused.clamp(0, 1)
+        else:
+            known["alpha"] = alpha if self.threshold is None else binarize(alpha, self.threshold)
+            known["fused"] = blend(pair.a, pair.b, known["alpha"])
+        if self.metrics is not None:
+            self.metrics.update(**known)
+        return known if alpha is None else {**known, "estimate": alpha}
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores over all validation pairs of all ranks."""

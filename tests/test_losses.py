@@ -1,11 +1,13 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter, sobel
 from torch.nn import functional as F
 
-from mfif.losses import FusionLoss
+from mfif.losses import FusionLoss, SharperSourceSsim
 from mfif.pair import FocusPair
 
 
@@ -13,9 +15,9 @@ from mfif.pair import FocusPair
 def case(request):
     """Fused images, estimated maps and pairs."""
     generator = torch.Generator().manual_seed(0)
-    fused, a, b, sharp = torch.rand(4, 2, request.param, 5, 6, generator=generator)
-    alpha = torch.rand(2, 1, 5, 6, generator=generator)
-    truth = (torch.rand(2, 1, 5, 6, generator=generator) < 0.5).float()
+    fused, a, b, sharp = torch.rand(4, 2, request.param, 9, 11, generator=generator)
+    alpha = torch.rand(2, 1, 9, 11, generator=generator)
+    truth = (torch.rand(2, 1, 9, 11, generator=generator) < 0.5).float()
     return fused, alpha, FocusPair(a, b, truth, sharp)
 
 
@@ -25,75 +27,119 @@ def cross_entropy(estimate, truth):
     return np.mean([-(t * math.log(p) + (1 - t) * math.log(1 - p)) for p, t in pixels])
 
 
-def distance(fused, sharp, norm):
-    difference = fused.double().numpy() - sharp.double().numpy()
-    return np.mean(np.abs(difference) if norm == "l1" else difference**2)
+def l1(fused, sharp):
+    return np.mean(np.abs(fused.double().numpy() - sharp.double().numpy()))
 
 
-def test_refuses_norm():
-    with pytest.raises(ValueError, match="Expected `norm` to be 'l1' or 'l2', got 'huber'"):
-        FusionLoss("huber")
+def l2(fused, sharp):
+    return np.mean((fused.double().numpy() - sharp.double().numpy()) ** 2)
 
 
-def test_refuses_map_weight():
-    with pytest.raises(ValueError, match="Expected `map_weight` to be zero or positive, got -1"):
-        FusionLoss(map_weight=-1)
+def dissimilarity(fused, sharp):
+    """1 - SSIM with the Gaussian window of the paper, cut at 5 pixels, mirrored at the border."""
+    means = []
+    for x, y in zip(fused.double().flatten(0, 1).numpy(), sharp.double().flatten(0, 1).numpy(), strict=True):
+        smooth = partial(gaussian_filter, sigma=1.5, radius=5, mode="mirror")
+        mean_x, mean_y = smooth(x), smooth(y)
+        variance_x, variance_y = smooth(x * x) - mean_x**2, smooth(y * y) - mean_y**2
+        covariance = smooth(x * y) - mean_x * mean_y
+        luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x**2 + mean_y**2 + 0.01**2)
+        means.append(np.mean(luminance * (2 * covariance + 0.03**2) / (variance_x + variance_y + 0.03**2)))
+    return 1 - np.mean(means)
+
+
+def gradients(fused, sharp):
+    """Mean over both directions of the absolute difference of Sobel gradients, the border repeated."""
+    planes = (fused.double() - sharp.double()).flatten(0, 1).numpy()
+    return np.mean([np.abs(sobel(plane, axis, mode="nearest")) / 8 for plane in planes for axis in (0, 1)])
+
+
+TERMS = {"l1": l1, "l2": l2, "ssim": dissimilarity, "gradient": gradients}
+
+
+@pytest.mark.parametrize("name", [*TERMS, "cross_entropy", "undecided"])
+def test_refuses_negative_weights(name):
+    with pytest.raises(ValueError, match=f"Expected `{name}` to be zero or positive, got -1"):
+        FusionLoss(**{name: -1})
+
+
+def test_refuses_no_term():
+    with pytest.raises(ValueError, match="Expected one of l1, l2, ssim, gradient, cross_entropy to be positive"):
+        FusionLoss(l1=0)
 
 
 def test_default_is_the_paper_s(case):
     fused, alpha, pair = case
     loss = FusionLoss()(fused, alpha, pair)
     assert loss.shape == ()
-    assert loss.item() == pytest.approx(distance(fused, pair.sharp, "l1"), rel=1e-6)
+    assert loss.item() == pytest.approx(l1(fused, pair.sharp), rel=1e-6)
 
 
-@pytest.mark.parametrize("map_weight", [0.0, 0.3])
-@pytest.mark.parametrize("norm", ["l1", "l2"])
-def test_values(case, norm, map_weight):
+@pytest.mark.parametrize("name", TERMS)
+def test_terms(case, name):
     fused, alpha, pair = case
-    expected = distance(fused, pair.sharp, norm) + map_weight * cross_entropy(alpha, pair.alpha)
-    assert FusionLoss(norm, map_weight)(fused, alpha, pair).item() == pytest.approx(expected, rel=1e-5)
+    loss = FusionLoss(**{"l1": 0.0, name: 1.0})(fused, alpha, pair)
+    assert loss.shape == ()
+    assert loss.item() == pytest.approx(TERMS[name](fused, pair.sharp), rel=1e-4)
+
+
+def test_cross_entropy_alone_does_not_read_the_fused_image(case):
+    fused, alpha, pair = case
+    loss = FusionLoss(l1=0.0, cross_entropy=1.0)(fused * torch.nan, alpha, pair)
+    assert loss.item() == pytest.approx(cross_entropy(alpha, pair.alpha), rel=1e-5)
+
+
+def test_mixture_is_the_weighted_sum(case):
+    fused, alpha, pair = case
+    weights = {"l1": 0.5, "l2": 2.0, "ssim": 0.1, "gradient": 3.0}
+    expected = sum(weight * TERMS[name](fused, pair.sharp) for name, weight in weights.items())
+    expected += 0.3 * cross_entropy(alpha, pair.alpha)
+    assert FusionLoss(**weights, cross_entropy=0.3)(fused, alpha, pair).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_values_by_hand():
     fused = torch.tensor([[[[0.5, 0.0]]]])
     pair = FocusPair(fused, fused, torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[0.1, 0.2]]]]))
     alpha = torch.tensor([[[[0.5, 0.75]]]])
-    assert FusionLoss("l1")(fused, alpha, pair).item() == pytest.approx(0.3)
-    assert FusionLoss("l2")(fused, alpha, pair).item() == pytest.approx(0.1)
-    assert FusionLoss("l1", 2)(fused, alpha, pair).item() == pytest.approx(0.3 + math.log(2) + math.log(4))
+    assert FusionLoss()(fused, alpha, pair).item() == pytest.approx(0.3)
+    assert FusionLoss(l1=0, l2=1)(fused, alpha, pair).item() == pytest.approx(0.1)
+    # Along x both differences are -0.6 over two pixels, where the border is repeated: -0.6 * 4 / 8; along y nothing.
+    assert FusionLoss(l1=0, gradient=1)(fused, alpha, pair).item() == pytest.approx(0.6 * 4 / 8 / 2)
+    expected = 0.3 + math.log(2) + math.log(4)
+    assert FusionLoss(cross_entropy=2)(fused, alpha, pair).item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("norm", ["l1", "l2"])
-def test_perfect_fusion_costs_nothing(case, norm):
+@pytest.mark.parametrize("name", TERMS)
+def test_perfect_fusion_costs_nothing(case, name):
     _, alpha, pair = case
-    assert FusionLoss(norm)(pair.sharp, alpha, pair) == 0
-    assert FusionLoss(norm, 1.0)(pair.sharp, pair.alpha, pair) == pytest.approx(0, abs=2e-6)
+    weights = {"l1": 0.0, name: 1.0}
+    assert FusionLoss(**weights)(pair.sharp, alpha, pair) == pytest.approx(0, abs=1e-6)
+    assert FusionLoss(**weights, cross_entropy=1.0)(pair.sharp, pair.alpha, pair) == pytest.approx(0, abs=3e-6)
 
 
 def test_map_is_only_read_with_a_weight(case):
     fused, alpha, pair = case
     assert FusionLoss()(fused, alpha * torch.nan, pair).isfinite()
-    assert FusionLoss(map_weight=1.0)(fused, 1 - pair.alpha, pair) > 10  # a wrong map, certain of itself
+    assert FusionLoss(cross_entropy=1.0)(fused, 1 - pair.alpha, pair) > 10  # a wrong map, certain of itself
 
 
 def test_unsquashed_map_stays_finite(case):
     fused, _, pair = case
     outside = torch.where(pair.alpha > 0, -3.0, 4.0)
-    loss = FusionLoss(map_weight=1.0)(fused, outside, pair)
-    assert loss.item() == pytest.approx(distance(fused, pair.sharp, "l1") - math.log(1e-6), rel=0.01)
+    loss = FusionLoss(cross_entropy=1.0)(fused, outside, pair)
+    assert loss.item() == pytest.approx(l1(fused, pair.sharp) - math.log(1e-6), rel=0.01)
 
 
-@pytest.mark.parametrize("norm", ["l1", "l2"])
-@pytest.mark.parametrize("map_weight", [0.0, 0.5])
-def test_half_precision_map(case, norm, map_weight):
+@pytest.mark.parametrize("name", [*TERMS, "cross_entropy"])
+def test_half_precision(case, name):
     fused, alpha, pair = case
-    alpha = alpha.bfloat16()
-    rounded = FusionLoss(norm, map_weight)(fused, alpha.float(), pair)
+    fused, alpha = fused.bfloat16(), alpha.bfloat16()
+    loss = FusionLoss(**{name: 1.0})
+    rounded = loss(fused.float(), alpha.float(), pair)
     with torch.autocast("cpu", torch.bfloat16):
-        loss = FusionLoss(norm, map_weight)(fused, alpha, pair)
-    assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, rounded)
+        half = loss(fused, alpha, pair)
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, rounded)
 
 
 def test_cross_entropy_is_kept_out_of_autocast(case, monkeypatch):
@@ -107,25 +153,114 @@ def test_cross_entropy_is_kept_out_of_autocast(case, monkeypatch):
     monkeypatch.setattr(F, "binary_cross_entropy", record)
     fused, alpha, pair = case
     with torch.autocast("cpu", torch.bfloat16):
-        FusionLoss(map_weight=1.0)(fused, alpha.bfloat16(), pair)
+        FusionLoss(cross_entropy=1.0)(fused, alpha.bfloat16(), pair)
     assert seen == [(False, torch.float32, torch.float32)]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_autocast_on_the_accelerator(case):
     fused, alpha, pair = case
-    expected = FusionLoss(map_weight=1.0)(fused, alpha, pair)
+    expected = FusionLoss(cross_entropy=1.0)(fused, alpha, pair)
     with torch.autocast("cuda", torch.bfloat16):
-        loss = FusionLoss(map_weight=1.0)(fused.cuda(), alpha.cuda(), FocusPair(*(field.cuda() for field in pair)))
+        loss = FusionLoss(cross_entropy=1.0)(fused.cuda(), alpha.cuda(), FocusPair(*(field.cuda() for field in pair)))
     torch.testing.assert_close(loss.cpu(), expected)
 
 
 def test_gradients(case):
     fused, alpha, pair = case
     fused, alpha = fused.clone().requires_grad_(), alpha.clone().requires_grad_()
-    by_fused, by_alpha = torch.autograd.grad(FusionLoss("l1", 0.3)(fused, alpha, pair), (fused, alpha))
+    by_fused, by_alpha = torch.autograd.grad(FusionLoss(cross_entropy=0.3)(fused, alpha, pair), (fused, alpha))
     torch.testing.assert_close(by_fused, (fused - pair.sharp).sign() / fused.numel())
     slope = (alpha - pair.alpha) / (alpha * (1 - alpha)) / alpha.numel()
     torch.testing.assert_close(by_alpha, 0.3 * slope)
-    (by_fused,) = torch.autograd.grad(FusionLoss("l2")(fused, alpha, pair), fused)
+    (by_fused,) = torch.autograd.grad(FusionLoss(l1=0, l2=1)(fused, alpha, pair), fused)
     torch.testing.assert_close(by_fused, 2 * (fused - pair.sharp) / fused.numel())
+
+
+# Classes of focus, one of them undecided.
+
+
+def three_classes(template, reach):
+    """1 and 0 where all is alike so many pixels around, else 1/2."""
+    classes = np.empty(template.shape)
+    for y, x in np.ndindex(template.shape):
+        around = template[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
+        classes[y, x] = around.mean() if around.min() == around.max() else 0.5
+    return classes
+
+
+@pytest.mark.parametrize("reach", [1, 2])
+def test_undecided_pixels_lie_beside_edges(reach):
+    template = torch.zeros(1, 1, 12, 11)
+    template[..., :5, 2:] = 1
+    generator = torch.Generator().manual_seed(0)
+    image, alpha = torch.rand(2, 1, 1, 12, 11, generator=generator).unbind()
+    loss = FusionLoss(l1=0, cross_entropy=1, undecided=reach)(image, alpha, FocusPair(image, image, template, image))
+    classes = torch.tensor(three_classes(template[0, 0].numpy(), reach))
+    assert set(classes.unique().tolist()) == {0, 0.5, 1}
+    assert loss.item() == pytest.approx(cross_entropy(alpha, classes), rel=1e-5)
+
+
+def test_a_network_without_a_map_has_no_cross_entropy(case):
+    fused, alpha, pair = case
+    assert torch.equal(FusionLoss()(fused, None, pair), FusionLoss()(fused, alpha, pair))
+    with pytest.raises(ValueError, match="Expected `cross_entropy` to be 0 for a network without a map"):
+        FusionLoss(cross_entropy=0.1)(fused, None, pair)
+
+
+# Structural similarity to the source that varies more.
+
+
+def sharper_source_ssim(fused, a, b, size):
+    """Window after window, each against the source of the larger standard deviation."""
+    similarities = []
+    height, width = fused.shape[-2:]
+    for n, c in np.ndindex(*fused.shape[:2]):
+        for top in range(height - size + 1):
+            for left in range(width - size + 1):
+                y, x1, x2 = (
+                    image[n, c, top : top + size, left : left + size].double().numpy() for image in (fused, a, b)
+                )
+                x = x1 if x1.std() >= x2.std() else x2
+                covariance = ((x - x.mean()) * (y - y.mean())).mean()
+                means = (2 * x.mean() * y.mean() + 1e-4) / (x.mean() ** 2 + y.mean() ** 2 + 1e-4)
+                similarities.append(means * (2 * covariance + 9e-4) / (x.var() + y.var() + 9e-4))
+    return 1 - np.mean(similarities)
+
+
+@pytest.mark.parametrize("size", [7, 4])
+def test_sharper_source_ssim_matches_brute_force(case, size):
+    fused, alpha, pair = case
+    pair = pair._replace(a=pair.a * torch.linspace(0.2, 1, 11))  # varies less on the left, more on the right
+    loss = SharperSourceSsim(size)(fused, alpha, pair)
+    assert loss.shape == ()
+    assert loss.item() == pytest.approx(sharper_source_ssim(fused, pair.a, pair.b, size), abs=1e-5)
+
+
+def test_sharper_source_ssim_wants_each_window_from_its_sharper_source():
+    scene = torch.rand(1, 1, 40, 40, generator=torch.Generator().manual_seed(0))
+    blurred = F.avg_pool2d(scene, 5, stride=1, padding=2)
+    left = (torch.arange(40) < 20).float().expand(1, 1, 40, 40)
+    a, b = left * scene + (1 - left) * blurred, left * blurred + (1 - left) * scene
+    pair = FocusPair(a, b, left, scene * torch.nan)  # it knows no truth
+    losses = [SharperSourceSsim()(fused, None, pair).item() for fused in (scene, a, (a + b) / 2)]
+    assert losses[0] < 0.1 < losses[1]
+    assert losses[0] < losses[2]
+
+
+def test_sharper_source_ssim_of_the_source_is_nothing(case):
+    _, _, pair = case
+    assert SharperSourceSsim()(pair.a, None, pair._replace(b=pair.a)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_sharper_source_ssim_in_half_precision(case):
+    fused, _, pair = case
+    with torch.autocast("cpu", torch.bfloat16):
+        half = SharperSourceSsim()(fused.bfloat16(), None, pair)
+    torch.testing.assert_close(half, SharperSourceSsim()(fused.bfloat16().float(), None, pair))
+
+
+@pytest.mark.parametrize("window", [1, 0])
+def test_refuses_window(window):
+    with pytest.raises(ValueError, match=f"Expected `window` to be at least 2, got {window}"):
+        SharperSourceSsim(window)

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torchmetrics import MetricCollection
 
-from mfif.losses import FusionLoss
+from mfif.losses import FusionLoss, SharperSourceSsim
 from mfif.metrics import PSNR, MapAccuracy, paper_metrics
-from mfif.models import TwoStream
+from mfif.models import MFNet, TwoStream
 from mfif.module import FusionModule
-from mfif.pair import FocusPair
+from mfif.pair import FocusPair, blend, luma
 
 
 @pytest.fixture
@@ -61,6 +61,18 @@ def test_validation_scores_the_thresholded_fusion(pair: FocusPair, monkeypatch: 
     assert not any(metric.update_count for metric in model.metrics.values())
 
 
+def test_validation_scores_the_soft_fusion_without_a_threshold(
+    pair: FocusPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FusionModule, "log", lambda *_, **__: None)
+    soft, hard = module(threshold=None), module(threshold=0.7)
+    alpha = soft.network(luma(pair.a), luma(pair.b)).detach()
+    assert torch.equal(soft.validation_step(pair, 0)["alpha"], alpha)
+    assert torch.equal(soft.validation_step(pair, 0)["fused"], blend(pair.a, pair.b, alpha))
+    alpha = hard.network(luma(pair.a), luma(pair.b)).detach()
+    assert torch.equal(hard.validation_step(pair, 0)["alpha"], (alpha >= 0.7).float())
+
+
 def test_only_the_network_is_optimized_and_the_schedule_steps_by_iteration() -> None:
     schedule = partial(torch.optim.lr_scheduler.MultiStepLR, milestones=[2])
     model = module(scheduler=schedule)
@@ -79,3 +91,38 @@ def test_hyper_parameters_are_plain_and_complete() -> None:
 
 def test_compilation_keeps_the_keys_of_checkpoints() -> None:
     assert module(compile=True).state_dict().keys() == module().state_dict().keys()
+
+
+def image_module(**changes: object) -> FusionModule:
+    metrics = MetricCollection({"PSNR": PSNR()})
+    return module(network=MFNet(width=4), loss=SharperSourceSsim(), metrics=metrics, **changes)
+
+
+def test_a_network_may_give_the_image_in_gray(pair: FocusPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = image_module()
+    logged: dict[str, torch.Tensor] = {}
+    monkeypatch.setattr(model, "log", lambda name, value, **_: logged.update({name: value}))
+    monkeypatch.setattr(model, "log_dict", lambda values: logged.update(values))
+    a, b, sharp = (luma(image) for image in (pair.a, pair.b, pair.sharp))
+    fused = (a + b) / 2  # what it gives before it has learned
+    expected = SharperSourceSsim()(fused, None, FocusPair(a, b, pair.alpha, sharp))
+    assert torch.allclose(model.training_step(pair, 0), expected)
+    known = model.validation_step(pair, 0)
+    assert torch.allclose(known["fused"], fused)
+    assert not {"alpha", "estimate"} & known.keys()
+    model.on_validation_epoch_end()
+    errors = (fused - sharp).square().mean((1, 2, 3))
+    assert logged["val/PSNR"].item() == pytest.approx((-10 * errors.log10()).mean().item(), rel=1e-4)
+
+
+def test_images_are_scored_in_their_range(pair: FocusPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FusionModule, "log", lambda *_, **__: None)
+    model = image_module()
+    with torch.no_grad():
+        model.network.image[1].bias.fill_(0.8)
+    assert model.validation_step(pair, 0)["fused"].max() == 1
+
+
+def test_metrics_of_the_map_need_one() -> None:
+    with pytest.raises(ValueError, match=r"metrics without a map for MFNet, got map_accuracy. Choose experiment=mfnet"):
+        module(network=MFNet(width=4))

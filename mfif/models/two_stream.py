@@ -133,7 +133,7 @@ class TwoStream(nn.Module):
             return self.stream_a(a), self.stream_b(b)
         if self.antisymmetric:  # a batch of both could compute its halves with different roundings
             return self.stream_a(a), self.stream_a(b)
-        both = [features.chunk(2) for features in self.stream_a(torch.cat([a, b]))]
+        both = [features.unflatten(0, (2, -1)) for features in self.stream_a(torch.cat([a, b]))]
         return [first for first, _ in both], [second for _, second in both]
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
