@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mfif.data.photos import Photos
-from mfif.errors import InputError
+from mfif.errors import InputError, suggest
 from mfif.images import Pixels, find_images, read_image
 from mfif.synthesis import PairDraw, Synthesizer
 
@@ -50,29 +50,40 @@ class PairFolder:
     Args:
         root: The folder.
         name: Where `root` has a subfolder of this name, that is meant; without `root`, ``data/NAME``.
+        scenes: The only pairs to take; None takes all.
     """
 
-    def __init__(self, root: str | None, name: str | None = None) -> None:
+    def __init__(self, root: str | None, name: str | None = None, scenes: Sequence[str] | None = None) -> None:
         if root is None and name is None:
             raise InputError("Expected a folder of pairs. Name it with benchmark.root=DIR.")
         self.root = Path(root) if root is not None else Path("data")
         if name is not None and (root is None or (self.root / name).is_dir()):
             self.root = self.root / name
+        self.scenes = scenes
         self.hint = f" `make data` fetches {name} into data/{name}." if name in ("lytro", "grayscale") else ""
 
     def pairs(self) -> list[tuple[str, PairLoader]]:
         """Name of each pair, sorted, and what loads it; loading raises `InputError` where the pair cannot be used.
 
         Raises:
-            InputError: The folder is missing or has no image whose name tells its side.
+            InputError: The folder is missing, has no image, or lacks one of the scenes asked for.
         """
         try:
-            scenes = self._scenes()
+            found = self.find()
         except InputError as error:
             raise InputError(f"{error}{self.hint}") from error
-        return [(name, _loader(name, paths)) for name, paths in sorted(scenes.items())]
+        wanted = sorted(found) if self.scenes is None else self.scenes
+        for name in wanted:
+            if name not in found:
+                raise InputError(f"There is no pair {name!r} in {self.root}.{suggest(name, found)}{self.hint}")
+        return [(name, _loader(name, found[name])) for name in wanted]
 
-    def _scenes(self) -> dict[str, list[Path]]:
+    def find(self) -> dict[str, list[Path]]:
+        """Images of each scene by its name: two, where nothing is missing or too much.
+
+        Raises:
+            InputError: The folder is missing, or has no image.
+        """
         scenes: dict[str, list[Path]] = {}
         for first, second in _SUBFOLDERS:
             if (self.root / first).is_dir() and (self.root / second).is_dir():

@@ -1,5 +1,6 @@
 """The data of training: indices from the CPU, pairs synthesized on the accelerator."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -120,7 +121,7 @@ class SynthesizedPairs(LightningDataModule):
         ValueError: A count or size is not positive, or an epoch has no full batch.
     """
 
-    _VAL_SEED = 20200504  # the validation pairs are the same for every seed
+    _VAL_SEED = 20200504  # fixed pairs are the same for every seed
 
     def __init__(
         self,
@@ -170,17 +171,25 @@ class SynthesizedPairs(LightningDataModule):
         for split in _SPLITS:
             self.photos.paths(split)
 
-    def train_dataloader(self) -> PairStream:
-        """All pairs of an epoch, in random order, this rank's part of each batch."""
+    def train_dataloader(self) -> PairStream | FixedPairs:
+        """All pairs of an epoch, in random order, this rank's part of each batch; or those that a trainer overfits."""
+        overfit = math.ceil(getattr(self.trainer, "overfit_batches", 0))
+        if overfit:
+            # Lightning takes the first batches of each epoch for the same; those of the stream would be new ones.
+            together = self.batch_size * self._ranks().get("world_size", 1)
+            return self._fixed_pairs(overfit * together, self.crops)
         pairs = self.crops * self.synthesizer.pairs_per_crop
         return PairStream(self.synthesizer, pairs, self.batch_size, seed=self.seed, **self._ranks())
 
     def val_dataloader(self) -> FixedPairs:
         """The fixed validation pairs, this rank's batches: each crop once, templates and kernels in turn."""
-        crop = torch.arange(self.val_pairs)
+        return self._fixed_pairs(self.val_pairs, self.val_pairs)
+
+    def _fixed_pairs(self, pairs: int, crops: int) -> FixedPairs:
+        index = torch.arange(pairs)
         per_crop = self.synthesizer.pairs_per_crop
         generator = torch.Generator().manual_seed(self._VAL_SEED)
-        draw = self.synthesizer.draw(crop * per_crop + crop % per_crop, generator)
+        draw = self.synthesizer.draw(index % crops * per_crop + index % per_crop, generator)
         return FixedPairs(draw, self.batch_size, **self._ranks())
 
     def _ranks(self) -> dict[str, int]:

@@ -73,6 +73,15 @@ def test_a_pair_that_is_none_says_so_when_loaded(
         load()
 
 
+def test_only_the_scenes_asked_for(tmp_path: Path) -> None:
+    for scene in ("one", "two", "three"):
+        save(tmp_path / f"{scene}-A.png")
+        save(tmp_path / f"{scene}-B.png")
+    assert [name for name, _ in PairFolder(str(tmp_path), scenes=["two", "one"]).pairs()] == ["two", "one"]
+    with pytest.raises(InputError, match=r"no pair 'tow'.*Did you mean `two`"):
+        PairFolder(str(tmp_path), scenes=["tow"]).pairs()
+
+
 def test_gray_and_colour_do_not_pair(tmp_path: Path) -> None:
     save(tmp_path / "s-A.png")
     save(tmp_path / "s-B.png", mode="RGB")

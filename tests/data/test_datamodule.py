@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -153,3 +154,17 @@ def test_an_epoch_needs_a_batch(photos: Path) -> None:
 def test_what_is_no_draw_passes_untouched(photos: Path) -> None:
     real = (torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8))
     assert data(photos).on_after_batch_transfer(real, 0) is real
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_overfitting_means_the_same_batches_in_every_epoch(photos: Path, world_size: int) -> None:
+    ranks = []
+    for rank in range(world_size):
+        data = SynthesizedPairs(FolderPhotos(str(photos)), RANDOM, crops=6, crop=16, batch_size=4 // world_size)
+        data.trainer = SimpleNamespace(overfit_batches=2, global_rank=rank, world_size=world_size)  # type: ignore[assignment]
+        batches = data.train_dataloader()
+        assert same(batches, batches)
+        ranks.append(list(batches))
+    assert [len(batches) for batches in ranks] == [2] * world_size
+    crops = [int(crop) for together in zip(*ranks, strict=True) for draw in together for crop in draw.crop]
+    assert crops == [0, 1, 2, 3, 4, 5, 0, 1]
