@@ -11,7 +11,7 @@ CPU_INDEX = --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench bench-metrics data lock clean
+.PHONY: help setup demo test lint format docs bench bench-metrics bench-scaling kills fuzz data lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	  ! $(BIN)/python -m pip install --dry-run --no-deps --disable-pip-version-check $(TORCH) 2>/dev/null | grep -q '+cpu'; \
 	then index='$(CPU_INDEX)'; fi; \
 	set -x; $(PIP) -c constraints.txt $$index $(TORCH)
-	$(PIP) -c constraints.txt -e '.[demo,dev]'
+	$(PIP) -c constraints.txt -e '.[demo,sweep,cluster,export,dev]'
 	@touch $@
 
 demo: $(READY) ## train a small network (2 minutes on 2 cores), evaluate it, say where to look
@@ -45,8 +45,8 @@ demo: $(READY) ## train a small network (2 minutes on 2 cores), evaluate it, say
 	@echo "  training curves   $(DEMO)/train/curves.png"
 	@echo "  checkpoint        $(DEMO)/train/checkpoints/best.ckpt"
 
-test: $(READY) ## run the tests
-	$(BIN)/python -m pytest -q
+test: $(READY) ## run the tests, in two processes of one thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(READY) ## check style, types and who imports whom
 	$(BIN)/ruff check .
@@ -58,11 +58,23 @@ format: $(READY) ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(READY) ## write docs/configuration.md anew from conf/
+	$(BIN)/python docs/configuration.py
+
 bench: $(READY) ## measure the cost of synthesis beside the training step
 	$(BIN)/python benchmarks/synthesis.py
 
+bench-scaling: $(READY) ## measure time and memory of fusing, up to 100 megapixels and 30 frames of 20
+	$(BIN)/python benchmarks/scaling.py
+
 bench-metrics: $(READY) ## measure the cost of every metric, beside careful numpy
 	$(BIN)/python benchmarks/metrics.py
+
+kills: $(READY) ## kill 30 trainings at random moments, resume them, compare the weights
+	$(BIN)/python benchmarks/kills.py
+
+fuzz: $(READY) ## feed 10,000 damaged images and checkpoints to loading and fusing
+	$(BIN)/python benchmarks/fuzz.py
 
 data: $(READY) ## fetch the Lytro and the grayscale pairs into data/ (research use)
 	$(BIN)/python -m mfif.data.download lytro grayscale --root data

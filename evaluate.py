@@ -7,6 +7,7 @@ import hydra
 from omegaconf import DictConfig
 
 from mfif.config import CONFIG_DIR, check_config, run_entry_point
+from mfif.errors import InputError
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="evaluate")
@@ -19,41 +20,82 @@ def main(config: DictConfig) -> None:
     from hydra.utils import instantiate
     from rich.console import Console
 
-    from mfif.errors import InputError
+    from mfif.cache import Cache
     from mfif.evaluation import Evaluation
+    from mfif.fusers import Fuser
     from mfif.inference import choose_device
-    from mfif.runs import keep_freed_memory
+    from mfif.page import write_page
+    from mfif.published import published_rows
+    from mfif.report import Report
+    from mfif.trial import Trials
+    from mfif.workers import available_cores
 
-    if "checkpoint" in config.method and config.checkpoint is None:
-        raise InputError("Expected a checkpoint to evaluate. Name it with checkpoint=FILE, or choose method=laplacian.")
+    _name_checkpoints(config)
     check_config(config)
+    if config.refine and config.threshold is None:
+        raise InputError("Expected a threshold with a refinement, which is for binary maps. Leave out one of the two.")
     build = partial(instantiate, _convert_="all")
-    keep_freed_memory()
     device = choose_device(config.device)
     refine = build(config.refine) if config.refine else None
-    methods = {
-        name: replace(method, tile=config.tile, refine=None if method.threshold is None else refine).to(device)
-        for name, method in build(config.method).items()
-    }
+    methods = build(config.method)
+    for name, method in methods.items():
+        if isinstance(method, Fuser):
+            own = method.threshold is None or method.refine is not None  # part of the method
+            cut = {} if own else {"threshold": config.threshold, "refine": refine}
+            methods[name] = replace(method, tile=config.tile, **cut)
     benchmarks = {name: build(node) for name, node in config.benchmark.items() if name != "root"}
+    metrics = build(config.metrics)
     output = Path(config.output)
-    evaluation = Evaluation(
+    published = published_rows(config.published) if config.published else None
+    report = Report(output, metrics, published, config.reference_points)
+    trials = Trials(
         methods,
-        build(config.metrics),
-        output,
-        device=device,
-        on_error=config.on_error,
-        pictures=config.pictures,
+        metrics,
+        cache=Cache(Path(config.cache) if config.cache else None),
+        pictures=output if config.pictures else None,
+        device=str(device),
     )
+    default_workers = available_cores() if device.type == "cpu" else 1
+    workers = default_workers if config.workers is None else config.workers
+    evaluation = Evaluation(trials, report, on_error=config.on_error, workers=workers)
     evaluation.run(benchmarks)
+    write_page(report, evaluation.skipped)
     console = Console()
     if not console.is_terminal:
         console = Console(width=400)  # a file has no edge to fit into
-    evaluation.scores.print(console)
-    for note in [*evaluation.skipped, *evaluation.scores.undefined()]:
-        console.print(note, soft_wrap=True, highlight=False)
+    for table in report.tables():
+        console.print(table.rich())
+    for note in [*evaluation.skipped, *report.scores.notes()]:
+        console.print(note, soft_wrap=True, highlight=False, markup=False)
     pictures = ", BENCHMARK/METHOD/*-fused.png, *-map.png, *-difference.png, *-panel.png" if config.pictures else ""
-    console.print(f"In {output}: summary.md, scores.csv{pictures}.", soft_wrap=True, highlight=False)
+    written = "report.html (all of it to look at), summary.md, images.md (each pair), scores.csv, means.csv, *.tex"
+    console.print(f"In {output}: {written}{pictures}.", soft_wrap=True, highlight=False)
+
+
+def _name_checkpoints(config: DictConfig) -> None:
+    """Make methods of the checkpoints of an evaluation, in place.
+
+    One file keeps the name ``checkpoint``, several have the names given to them. They stand where ``checkpoint`` is
+    among the methods, or else last.
+
+    Raises:
+        InputError: A checkpoint is wanted and none is given, or the name of one is taken.
+    """
+    given, chosen = config.checkpoint, dict(config.method)
+    wanted = chosen.pop("checkpoint", None)
+    if given is None:
+        if wanted is not None:
+            raise InputError(
+                "Expected a checkpoint to evaluate. Name it with checkpoint=FILE, or choose method=laplacian."
+            )
+        return
+    files = given if isinstance(given, DictConfig) else {"checkpoint": given}
+    loads = {name: {"_target_": "mfif.inference.load", "checkpoint_or_name": file} for name, file in files.items()}
+    if taken := [str(name) for name in loads if name in chosen]:
+        raise InputError(f"Expected checkpoints to have names of their own, got {', '.join(taken)}, which is a method.")
+    position = list(config.method).index("checkpoint") if wanted is not None else len(chosen)
+    others = list(chosen.items())
+    config.method = dict([*others[:position], *loads.items(), *others[position:]])
 
 
 if __name__ == "__main__":

@@ -18,34 +18,49 @@ def main(config: DictConfig) -> float | None:
     import lightning
     from hydra.utils import instantiate
 
+    from mfif.launch import cluster_plugins, end_with_launcher, one_job, restarted_run
     from mfif.metrics import FusionMetrics
     from mfif.module import FusionModule
+    from mfif.provenance import write_provenance
     from mfif.runs import find_checkpoint, keep_freed_memory, quiet_logs, summarize
+    from mfif.survival import WholeCheckpoints
+    from mfif.tracking import tracking
 
     check_config(config)
     build = partial(instantiate, _convert_="all")
     quiet_logs()
     keep_freed_memory()
+    end_with_launcher()
     lightning.seed_everything(config.seed, verbose=False)
 
-    data = build(config.data)
-    module = FusionModule(
-        network=build(config.network),
-        loss=build(config.loss),
-        optimizer=build(config.optimizer),
-        scheduler=build(config.scheduler),
-        metrics=FusionMetrics(build(config.metrics)),
-        configuration=OmegaConf.to_container(config, resolve=True),
-        channels_last=config.channels_last,
-        compile=config.compile,
-    )
-    trainer = build(
-        config.trainer,
-        callbacks=list(build(config.callbacks).values()),
-        logger=list(build(config.logger).values()),
-    )
-    trainer.fit(module, data, ckpt_path=find_checkpoint(config.resume, module), weights_only=True)
-    return summarize(trainer, Path(config.output))
+    configuration = OmegaConf.to_container(config, resolve=True)
+    loggers = list(build(config.logger).values())
+    with tracking(loggers, configuration):
+        data = build(config.data)
+        module = FusionModule(
+            network=build(config.network),
+            loss=build(config.loss),
+            optimizer=build(config.optimizer),
+            scheduler=build(config.scheduler),
+            metrics=FusionMetrics(build(config.metrics)),
+            configuration=configuration,
+            threshold=config.threshold,
+            channels_last=config.channels_last,
+            compile=config.compile,
+        )
+        trainer = build(
+            config.trainer,
+            callbacks=list(build(config.callbacks).values()),
+            logger=loggers,
+            plugins=cluster_plugins(),
+        )
+        trainer.strategy.checkpoint_io = WholeCheckpoints()
+        checkpoint = find_checkpoint(restarted_run(config.output) or config.resume, module, trainer.max_steps)
+        if trainer.is_global_zero:
+            write_provenance(config, Path(config.output))
+        with one_job(trainer, __file__):
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        return summarize(trainer, Path(config.output))
 
 
 if __name__ == "__main__":

@@ -3,15 +3,20 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mfif.inference import Fuser, fuse, load
+    from mfif.fusers import Fuser, ImageFuser
+    from mfif.inference import FuseResult, fuse, load
 
-__all__ = ["Fuser", "__version__", "fuse", "load"]
+__all__ = ["FuseResult", "Fuser", "ImageFuser", "__version__", "fuse", "load"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     # Torch takes seconds to import; the parts that do without it should not wait.
-    if name in ("Fuser", "fuse", "load"):
+    if name in ("Fuser", "ImageFuser"):
+        from mfif import fusers
+
+        return getattr(fusers, name)
+    if name in ("FuseResult", "fuse", "load"):
         from mfif import inference
 
         return getattr(inference, name)

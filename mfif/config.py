@@ -23,6 +23,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mfif.errors import InputError, suggest
 from mfif.files import FULL_DISK
+from mfif.help import help_text
+from mfif.launch import register_resolvers
 
 _PACKAGED = Path(__file__).parent / "conf"
 CONFIG_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"
@@ -41,8 +43,10 @@ class TrainConfig:
         seed: What weights, crops and draws depend on.
         resume: Checkpoint, or folder of a run, to go on from.
         output: Folder of this run.
+        threshold: Level at which the map is cut in validation; None keeps it continuous.
         channels_last: Whether weights and features lie channels-last in memory.
         compile: Whether the network is compiled by ``torch.compile``.
+        deterministic: Whether only algorithms are used that give the same result every time, bit for bit.
     """
 
     data: Node = MISSING
@@ -61,8 +65,10 @@ class TrainConfig:
     seed: int = 0
     resume: str | None = None
     output: str = MISSING
+    threshold: float | None = 0.5
     channels_last: bool = True
     compile: bool = False
+    deterministic: bool = False
 
 
 @dataclass
@@ -72,6 +78,7 @@ class EvaluateConfig:
     Attributes:
         checkpoint: What ``method=checkpoint`` loads.
         device: ``auto``, ``cpu``, ``cuda`` or another device of torch.
+        threshold: Level at which maps are cut; None keeps them continuous. Methods without a threshold have none here.
         tile: Side of the tiles a large image is cut into, in pixels.
         on_error: ``stop`` at the first pair that cannot be used, or ``skip`` it.
         pictures: Whether fused images, decision maps and differences are written.
@@ -83,16 +90,22 @@ class EvaluateConfig:
     refine: Node = field(default_factory=dict)
     metrics: Node = MISSING
     photos: Node = MISSING
-    checkpoint: str | None = None
+    checkpoint: Any = None
+    published: str | None = None
+    reference_points: list[str] = field(default_factory=list)
     device: str = "auto"
+    threshold: float | None = 0.5
     tile: int = 512
     on_error: str = "stop"
     pictures: bool = True
+    workers: int | None = None
+    cache: str | None = None
     output: str = MISSING
 
 
 def register_schemas() -> None:
-    """Make the root schemas known to Hydra, as ``train_schema`` and ``evaluate_schema``."""
+    """Make the root schemas known to Hydra, as ``train_schema`` and ``evaluate_schema``, and what they interpolate."""
+    register_resolvers()
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
     store.store(name="evaluate_schema", node=EvaluateConfig)
@@ -140,7 +153,10 @@ def _check_call(path: str, node: Node) -> None:
         target = hydra.utils.get_object(name)
     except Exception as error:
         raise InputError(f"Expected {path}._target_ to name something that can be imported, got {name!r}.") from error
-    parameters = inspect.signature(target).parameters
+    try:
+        parameters = inspect.signature(target).parameters
+    except ValueError:  # a type written in C, such as datetime.timedelta, tells no signature
+        return
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     try:
         annotations = get_type_hints(target.__init__ if inspect.isclass(target) else target)
@@ -188,6 +204,9 @@ def run_entry_point(main: Callable[[], Any], config_name: str) -> int:
     Returns:
         Exit status: 0 for success, 1 for a user's mistake, 130 for an interruption from the keyboard.
     """
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(help_text(CONFIG_DIR, config_name))  # noqa: T201
+        return 0
     full = os.environ.get("HYDRA_FULL_ERROR") == "1" and _OURS not in os.environ
     if not full:
         # Hydra then hands the exception over instead of printing it. Processes started from here must not take that
@@ -219,6 +238,8 @@ def _sentence(error: BaseException, config_name: str) -> str | None:
     if (full_disk := _full_disk(error)) is not None:
         file = f" for {full_disk.filename}" if full_disk.filename else ""
         return f"No room left on the disk{file}. Free some, or choose another output folder; resume with resume=RUN."
+    if _lost_rank(error):
+        return "A process of this training ended or is out of reach; so do the others. Its own words come before these."
     if isinstance(error, InstantiationException):
         cause = error.__cause__
         place = re.search(r"full_key: (\S+)", str(error))
@@ -241,6 +262,11 @@ def _full_disk(error: BaseException | None) -> OSError | None:
             return error
         error = error.__cause__ or error.__context__
     return None
+
+
+def _lost_rank(error: BaseException) -> bool:
+    """Whether the communication between the processes of a training failed, be it gloo's or NCCL's."""
+    return type(error).__name__ in ("DistBackendError", "DistNetworkError") or "/gloo/" in str(error)
 
 
 def _thread_ended(arguments: threading.ExceptHookArgs) -> None:

@@ -1,105 +1,30 @@
-"""Fuse pairs of any size: a method, a threshold, and tiles that change nothing."""
+"""Load a method by name or from its checkpoint, and fuse images of any kind with it."""
 
-import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import hydra
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from omegaconf import OmegaConf
-from torch import Tensor, nn
+from torch import nn
 
 import mfif.models
 from mfif.config import CONFIG_DIR
 from mfif.errors import InputError, suggest
-from mfif.images import read_image
-from mfif.pair import binarize, blend, luma
+from mfif.frames import Frames, Image, OnError
+from mfif.fusers import ChannelByChannel, Fuser, ImageFuser, Method
+from mfif.refine import BlendSeam, GuidedFilter, InTurn, Refinement, RemoveSmallRegions
+from mfif.stack import focus_order, fuse_stack
 
-Image = Tensor | NDArray[Any] | str | Path
-
-
-@dataclass(frozen=True)
-class Fuser:
-    """A method ready to fuse.
-
-    Args:
-        estimator: ``(a, b) -> alpha`` on gray images ``(B, 1, H, W)`` in [0, 1]. Its attribute ``receptive_radius``,
-            if it has one, allows tiles.
-        threshold: Level at which the map is cut to zeros and ones; None keeps it continuous.
-        refine: What is done to the thresholded map.
-        tile: Side in pixels of the tiles that larger images are cut into, so that memory stays bounded; None takes
-            every image whole, as do estimators without ``receptive_radius``.
-
-    Raises:
-        InputError: `tile` is not positive.
-        ValueError: `refine` is given without a threshold.
-    """
-
-    estimator: Callable[[Tensor, Tensor], Tensor]
-    threshold: float | None = 0.5
-    refine: Callable[[Tensor], Tensor] | None = None
-    tile: int | None = 512
-
-    def __post_init__(self) -> None:
-        if self.tile is not None and self.tile < 1:
-            raise InputError(f"Expected `tile` to be positive, got {self.tile}.")
-        if self.refine is not None and self.threshold is None:
-            raise ValueError("Expected `threshold` to be set where `refine` is: only a binary map is refined.")
-
-    def to(self, device: torch.device | str) -> "Fuser":
-        """The same method on another device."""
-        if not isinstance(self.estimator, nn.Module):
-            return self
-        return replace(self, estimator=self.estimator.to(device))
-
-    @torch.inference_mode()
-    def decision_map(self, a: Tensor, b: Tensor) -> Tensor:
-        """Decide for each pixel.
-
-        Args:
-            a: First source, ``(B, 1 or 3, H, W)`` in [0, 1].
-            b: Second source, same shape.
-
-        Returns:
-            ``(B, 1, H, W)``; 1 where `a` is in focus. The result of tiles is that of the whole image.
-        """
-        alpha = self._estimate(luma(a), luma(b))
-        if self.threshold is None:
-            return alpha
-        decision = binarize(alpha, self.threshold)
-        return decision if self.refine is None else self.refine(decision)
-
-    def _estimate(self, a: Tensor, b: Tensor) -> Tensor:
-        halo = getattr(self.estimator, "receptive_radius", None)
-        height, width = a.shape[-2:]
-        if self.tile is None or halo is None or max(height, width) <= self.tile:
-            return self.estimator(a, b)
-        alpha = torch.empty_like(a)
-        for top in range(0, height, self.tile):
-            for left in range(0, width, self.tile):
-                # The halo ends at the border of the image, where the whole image would be padded just the same.
-                above, before = max(top - halo, 0), max(left - halo, 0)
-                window = (..., slice(above, top + self.tile + halo), slice(before, left + self.tile + halo))
-                part = self.estimator(a[window], b[window])
-                inner = (
-                    ...,
-                    slice(top - above, top - above + self.tile),
-                    slice(left - before, left - before + self.tile),
-                )
-                alpha[..., top : top + self.tile, left : left + self.tile] = part[inner]
-        return alpha
-
-    def __call__(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Fused image, shape and range of the sources, and decision map ``(B, 1, H, W)`` of two sources in [0, 1]."""
-        alpha = self.decision_map(a, b)
-        return blend(a, b, alpha), alpha
+if TYPE_CHECKING:
+    from mfif.align import Border
+    from mfif.registration import FrameMotion, Model
 
 
-def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> Fuser:
+def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> Method:
     """Load a method to fuse with.
 
     Args:
@@ -107,18 +32,19 @@ def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> 
         device: Where it shall run.
 
     Returns:
-        The method: thresholded at 0.5 where the name does not say otherwise, not refined.
+        The method. A map is thresholded at 0.5 where the name does not say otherwise, and refined where that is part of
+        the method: that of `mfif.models.Cnn` and `mfif.models.PixelCnn`, as by ``refine=liu2017``.
 
     Raises:
         InputError: There is no such file or name, or the file is no checkpoint of ours.
     """
     path = Path(checkpoint_or_name)
     if path.is_file():
-        return Fuser(load_network(path)).to(device)
+        return _method_of(load_network(path)).to(device)
     name = str(checkpoint_or_name)
     if name in method_names():
         node = OmegaConf.load(CONFIG_DIR / "method" / f"{name}.yaml")
-        method: Fuser = hydra.utils.instantiate(node, _convert_="all")
+        method: Method = hydra.utils.instantiate(node, _convert_="all")
         return method.to(device)
     if path.suffix or len(path.parts) > 1:
         raise InputError(f"There is no checkpoint at {path}. Train one with: python train.py experiment=quick.")
@@ -128,9 +54,18 @@ def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> 
     )
 
 
+def _method_of(network: nn.Module) -> Method:
+    if getattr(network, "gives_image", False):
+        return ImageFuser(ChannelByChannel(network))
+    if isinstance(network, mfif.models.Cnn | mfif.models.PixelCnn):
+        return Fuser(network, refine=InTurn({"small_regions": RemoveSmallRegions(), "guided_filter": GuidedFilter()}))
+    return Fuser(network)
+
+
 def method_names() -> list[str]:
-    """Names of the ``method`` group that need no checkpoint."""
-    return sorted(path.stem for path in (CONFIG_DIR / "method").glob("*.yaml") if path.stem != "checkpoint")
+    """Names of the ``method`` group that need nothing but images: no checkpoint, and no true map."""
+    names = {path.stem for path in (CONFIG_DIR / "method").glob("*.yaml")}
+    return sorted(names - {"checkpoint", "ideal"})
 
 
 def load_network(checkpoint: Path) -> nn.Module:
@@ -152,7 +87,7 @@ def load_network(checkpoint: Path) -> nn.Module:
         weights = {
             key.removeprefix(prefix): value for key, value in content["state_dict"].items() if key.startswith(prefix)
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _no_checkpoint(checkpoint) from error
     # A checkpoint names its network. Only ours are built, so that a file from elsewhere cannot name anything else.
     package, _, name = str(node.pop("_target_", "")).rpartition(".")
@@ -160,15 +95,16 @@ def load_network(checkpoint: Path) -> nn.Module:
         known = ", ".join(mfif.models.__all__)
         raise InputError(f"Expected {checkpoint} to name a network of mfif.models ({known}), got {name!r}.")
     try:
-        network: nn.Module = getattr(mfif.models, name)(**node)
-        network.load_state_dict(weights)
+        with torch.device("meta"):  # takes no memory before it is known to be of the size of the weights
+            network: nn.Module = getattr(mfif.models, name)(**node)
+        network.load_state_dict(weights, assign=True)
     except (RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"The weights in {checkpoint} do not fit the network it names, {name}: {reason[:300]} "
             "It was written by another version, or changed since."
         ) from error
-    return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -178,10 +114,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         InputError: The file is no checkpoint.
     """
     try:
+        with ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch.load compares no checksums
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # damaged content makes an unpickler raise anything
         raise _no_checkpoint(path) from error
-    if not isinstance(content, dict) or "state_dict" not in content:
+    if damaged or not isinstance(content, dict) or "state_dict" not in content:
         raise _no_checkpoint(path)
     return content
 
@@ -209,94 +147,137 @@ def choose_device(device: str) -> torch.device:
     return torch.device(device)
 
 
+@dataclass(frozen=True)
+class FuseResult:
+    """What `fuse` makes of images.
+
+    Attributes:
+        image: The fused image, in the type, range and layout of the images, an array for paths.
+        decision: For two images, the decision map, 1 where the first was taken; None with more, or where the method
+            works without one. ``(H, W)`` for arrays and paths, ``(1, H, W)`` or ``(B, 1, H, W)`` for tensors.
+        index: Number of the image, counted from 0, that each pixel came from, or that has the largest weight in it;
+            None where the method works without maps. Layout of `decision`, int16.
+        order: Numbers of the images that were fused, by the depth they are focused at; `mfif.depth` draws the index
+            by it.
+        skipped: What is wrong with the images left out, by their numbers.
+        motions: How images lay to the one they were aligned to, by their numbers; empty where none was asked for.
+    """
+
+    image: Any
+    decision: Any
+    index: Any
+    order: list[int]
+    skipped: dict[int, str]
+    motions: "dict[int, FrameMotion]"
+
+
 def fuse(
     images: Sequence[Image],
-    method: str | Path | Fuser,
+    method: str | Path | Method = "default",
     *,
+    align: "Model | None" = None,
+    border: "Border" = "crop",
+    exposure: bool = False,
+    refine: str | Refinement | None = None,
+    blend_width: float = 0.0,
+    tile: int | None = 512,
     device: str = "auto",
-) -> tuple[Any, NDArray[np.float32] | Tensor]:
-    """Fuse two images of one scene into one that is sharp everywhere.
+    on_error: OnError = "raise",
+) -> FuseResult:
+    """Fuse images of one scene into one that is sharp everywhere.
+
+    The result does not depend on the order of the images, unless the method goes by it, as ``source_a`` does. Images
+    are read when they are needed: of many paths, about log2 of their number are in memory at a time where the method
+    compares two images. Methods that take all images at once hold all of them.
 
     Args:
-        images: Two images: paths, arrays ``(H, W)`` or ``(H, W, 3)``, or tensors ``(1 or 3, H, W)`` or
-            ``(B, 1 or 3, H, W)``. Integers of 8 or 16 bit have their full range, floats lie in [0, 1].
+        images: Two images or more: paths, arrays ``(H, W)`` or ``(H, W, C)``, or tensors ``(C, H, W)`` or
+            ``(B, C, H, W)``, with C = 1 for gray, 3 for RGB, and one more with an alpha channel. Integers of 8 or 16
+            bit have their full range, floats lie in [0, 1].
         method: A name of the ``method`` group, a checkpoint, or what `load` returned.
+        align: The motion to undo first, see `mfif.align.align`; None leaves the images as they lie. Tensors cannot be
+            aligned.
+        border: Where images are aligned, ``"crop"`` to what all of them show, or ``"fill"`` with the nearest pixels.
+        exposure: Whether images that are aligned are made equally bright, too.
+        refine: What is done to the map in place of the method's own: a name of the ``refine`` group, or a function as
+            in `mfif.refine`; None leaves the method as it is.
+        blend_width: Pixels on each side of the seam over which the images are mixed, at last; 0 mixes none.
+        tile: Side in pixels of the tiles that larger images are cut into; None takes them whole. The result is the
+            same.
         device: Where to compute; ``auto`` is a GPU if there is one.
+        on_error: ``"skip"`` leaves out images that cannot be read, ``"raise"`` stops.
 
     Returns:
-        The fused image, in the type, range and layout of the sources (an array for paths), and the decision map, 1
-        where the first image was taken: ``(H, W)`` float32 for arrays and paths, ``(1, H, W)`` or ``(B, 1, H, W)`` for
-        tensors. Where the map is 0 or 1 the fused image has the source's value exactly.
+        The fused image, with maps and notes. Where the map is 0 or 1, the image has a source's value exactly.
 
     Raises:
-        InputError: An image cannot be read, or the method cannot be loaded.
-        ValueError: There are not two images, or they differ in shape or type.
+        InputError: An image cannot be read, the method cannot be loaded, takes another number of images, or has no
+            binary map to refine.
+        ValueError: There are fewer than two images, or they differ in shape or type.
         TypeError: An image is of a kind that cannot be fused.
 
     Example:
-        >>> a, b = np.zeros((8, 8), np.uint8), np.full((8, 8), 9, np.uint8)
-        >>> image, decision_map = fuse([a, b], method="mean")
-        >>> image.dtype, image[0, 0], decision_map.shape
-        (dtype('uint8'), np.uint8(4), (8, 8))
+        >>> import numpy as np
+        >>> near, far = np.zeros((8, 8), np.uint8), np.full((8, 8), 9, np.uint8)
+        >>> fuse([near, far], method="source_b").image[0, 0]
+        np.uint8(9)
+
+        Tensors, with the seam blended:
+
+        >>> near, far = torch.rand(2, 3, 32, 32)
+        >>> fuse([near, far], method="laplacian", blend_width=3).decision.shape
+        torch.Size([1, 32, 32])
+
+        A stack of files, and where it is near or far:
+
+        >>> result = fuse(sorted(Path("stack").glob("*.tif")), "laplacian", on_error="skip")  # doctest: +SKIP
+        >>> preview = depth_preview(result.index, result.order)  # doctest: +SKIP
     """
-    if len(images) != 2:
-        raise ValueError(f"Expected `images` to be two images, got {len(images)}.")
-    sources = [read_image(image) if isinstance(image, str | Path) else image for image in images]
     place = choose_device(device)
-    a, b = (_to_batch(source).to(place) for source in sources)
-    if a.shape != b.shape or a.dtype != b.dtype:
-        described = " and ".join(f"{tuple(batch.shape)} {batch.dtype}" for batch in (a, b))
-        raise ValueError(f"Expected `images` to have one size, number of channels and type, got {described}.")
-    fuser = method if isinstance(method, Fuser) else load(method)
-    alpha = fuser.to(place).decision_map(_to_unit(a), _to_unit(b))
-    fused = blend_levels(a, b, alpha)
-    return _like(sources[0], fused), _map_like(sources[0], alpha)
+    configured = _configured(load(method) if isinstance(method, str | Path) else method, refine, blend_width, tile)
+    frames = Frames(dict(enumerate(images)), place)
+    portraits, skipped = frames.survey(on_error)
+    read, motions = frames.__getitem__, {}
+    if align is not None:
+        from mfif.aligned import AlignedFrames  # OpenCV, which the rest does without
+
+        aligned = AlignedFrames(frames, focus_order(portraits), align, border, exposure)
+        read, motions = aligned.__getitem__, aligned.motions
+    fused = fuse_stack(read, portraits, configured.to(place))
+    like = min(portraits)
+    return FuseResult(
+        frames.image_like(like, fused.image),
+        frames.map_like(like, fused.decision),
+        frames.map_like(like, fused.index),
+        fused.order,
+        skipped,
+        motions,
+    )
 
 
-def blend_levels(a: Tensor, b: Tensor, alpha: Tensor) -> Tensor:
-    """Fuse sources in their own type; integers are rounded, and exact wherever the map is 0 or 1."""
-    if a.dtype.is_floating_point:
-        return blend(a, b, alpha.to(a.dtype))
-    return blend(a.double(), b.double(), alpha.double()).round().to(a.dtype)
+def _configured(method: Method, refine: str | Refinement | None, blend_width: float, tile: int | None) -> Method:
+    """The method with what `fuse` was told about it."""
+    if isinstance(method, Fuser | ImageFuser):
+        method = replace(method, tile=tile)
+    if refine is None and not blend_width:
+        return method
+    if not isinstance(method, Fuser) or method.threshold is None:
+        raise InputError("Expected `refine` and `blend_width` only with a method that cuts its map to zeros and ones.")
+    own = load_refinement(refine) if isinstance(refine, str) else refine or method.refine
+    steps = {"own": own, "seam": BlendSeam(blend_width) if blend_width else None}
+    return replace(method, refine=InTurn({name: step for name, step in steps.items() if step is not None}))
 
 
-def _to_unit(batch: Tensor) -> Tensor:
-    if batch.dtype.is_floating_point:
-        low, high = batch.aminmax()
-        if not (low >= 0 and high <= 1):
-            raise ValueError(
-                f"Expected floating-point `images` to lie in [0, 1], got values from {low:g} to {high:g}. "
-                "Divide by their white level, or pass integers."
-            )
-        return batch.float()
-    return batch.float() / torch.iinfo(batch.dtype).max
+def load_refinement(name: str) -> Refinement | None:
+    """A refinement by its name in the ``refine`` group; None for ``none``.
 
-
-def _to_batch(image: Tensor | NDArray[Any]) -> Tensor:
-    if isinstance(image, Tensor):
-        batch = image if image.ndim == 4 else image[None]
-    elif isinstance(image, np.ndarray):
-        array = np.ascontiguousarray(image)
-        batch = torch.from_numpy(array[..., None] if array.ndim == 2 else array).movedim(-1, 0)[None]
-    else:
-        raise TypeError(f"Expected `images` to be paths, arrays or tensors, got {type(image).__name__}.")
-    if batch.ndim != 4 or batch.shape[1] not in (1, 3) or 0 in batch.shape:
-        raise ValueError(
-            "Expected `images` to be arrays (H, W) or (H, W, 3), or tensors (1 or 3, H, W) or (B, 1 or 3, H, W), "
-            f"got shape {tuple(image.shape)}."
-        )
-    if not batch.dtype.is_floating_point and batch.dtype not in (torch.uint8, torch.uint16):
-        raise TypeError(f"Expected `images` to be uint8, uint16 or floating point, got {batch.dtype}.")
-    return batch
-
-
-def _like(source: Tensor | NDArray[Any], fused: Tensor) -> Tensor | NDArray[Any]:
-    if isinstance(source, Tensor):
-        return fused.reshape(source.shape).to(source.device)
-    return fused[0].movedim(0, -1).cpu().numpy().reshape(source.shape)
-
-
-def _map_like(source: Tensor | NDArray[Any], alpha: Tensor) -> Tensor | NDArray[np.float32]:
-    if isinstance(source, Tensor):
-        return (alpha if source.ndim == 4 else alpha[0]).to(source.device)
-    return alpha[0, 0].cpu().numpy()
+    Raises:
+        InputError: There is no such name.
+    """
+    names = sorted(path.stem for path in (CONFIG_DIR / "refine").glob("*.yaml"))
+    if name not in names:
+        raise InputError(f"There is no refinement {name!r}.{suggest(name, names)} Refinements: {', '.join(names)}.")
+    with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        node = hydra.compose(f"refine/{name}").get("refine")
+    refinement: Refinement | None = hydra.utils.instantiate(node, _convert_="all") if node else None
+    return refinement

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from mfif.guided import guided_filter
 from mfif.levels import colour, to_unit
 from mfif.pair import blend, luma
 from mfif.tiles import tiled
+
+Refinement: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""``(decision, a, b) -> decision``: of a map ``(B, 1, H, W)`` of zeros and ones, and the sources as they are."""
 
 _TILE = 1024  # side in pixels of what is filtered at once, in double precision
 
@@ -69,7 +73,8 @@ class GuidedFilter:
         return tiled(self._smooth, (decision, a, b), side=_TILE, halo=2 * self.radius)
 
     def _smooth(self, decision: Tensor, a: Tensor, b: Tensor) -> Tensor:
-        guide = blend(*(luma(to_unit(colour(source))) for source in (a, b)), decision)
+        gray_a, gray_b = (luma(to_unit(colour(source))) for source in (a, b))
+        guide = blend(gray_a, gray_b, decision)
         return guided_filter(guide, decision, self.radius, self.eps).clamp(0, 1)
 
 
@@ -117,7 +122,7 @@ class InTurn:
         steps: Steps by name, in their order.
     """
 
-    def __init__(self, steps: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]]) -> None:
+    def __init__(self, steps: Mapping[str, Refinement]) -> None:
         self.steps = tuple(steps.values())
 
     def __call__(self, decision: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -30,7 +30,8 @@ def run(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
     def run(*arguments: str) -> tuple[int, str, str]:
         GlobalHydra.instance().clear()
-        monkeypatch.setattr("sys.argv", ["evaluate.py", f"hydra.run.dir={tmp_path}/out", *arguments])
+        own = [f"hydra.run.dir={tmp_path}/out", f"cache={tmp_path}/cache", "workers=1"]
+        monkeypatch.setattr("sys.argv", ["evaluate.py", *own, *arguments])
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         status = run_entry_point(evaluate.main, "evaluate")
         return status, *capsys.readouterr()
@@ -55,7 +56,10 @@ def test_folder_of_colour_and_gray_pairs(run: Run, pair_folder: Path, tmp_path: 
     assert [(row["pair"], row["method"]) for row in rows] == [
         (pair, method) for pair in ("colour", "gray") for method in ("laplacian", "mean")
     ]
-    assert list(rows[0]) == ["benchmark", "pair", "method", "Q_MI", "Q_G", "EN", "VIFF", "seconds"]
+    names = ["Q_MI", "Q_G", "EN", "VIFF", "seconds", "peak_mb", "error"]
+    assert [name for name in rows[0] if name != "peak_mb"] == [
+        name for name in ["benchmark", "pair", "method", *names] if name != "peak_mb"
+    ]
     for name in ("colour", "gray"):
         a, b = (pixels(pair_folder / f"{name}-{side}.png") for side in "AB")
         fused = pixels(out / "folder/laplacian" / f"{name}-fused.png")
@@ -68,12 +72,15 @@ def test_folder_of_colour_and_gray_pairs(run: Run, pair_folder: Path, tmp_path: 
         assert np.abs(shown - (127.5 + (fused.astype(float) - a) / 2)).max() <= 1
         assert (out / "folder/laplacian" / f"{name}-panel.png").is_file()
     assert "summary.md" in said.strip().splitlines()[-1]
+    assert (out / "images.md").read_text().startswith("Q_MI of each pair:")
+    assert "data:image/webp" in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_summary_holds_the_means_of_the_rows(run: Run, pair_folder: Path, tmp_path: Path) -> None:
     run("method=laplacian", "benchmark=folder", f"benchmark.root={pair_folder}", "pictures=false")
     rows = scores(tmp_path / "out")
-    header, _, line = (tmp_path / "out/summary.md").read_text().splitlines()
+    title, _, header, _, line, *_ = (tmp_path / "out/summary.md").read_text().splitlines()
+    assert title == "Means over the pairs:"
     table = dict(zip(header.strip("| ").split(" | "), line.strip("| ").split(" | "), strict=True))
     assert table["pairs"] == "2"
     for name in ("Q_MI", "Q_G", "EN", "VIFF"):
@@ -82,9 +89,12 @@ def test_summary_holds_the_means_of_the_rows(run: Run, pair_folder: Path, tmp_pa
 
 
 def test_synthetic_pairs_are_scored_against_their_truth(run: Run, photos: Path, tmp_path: Path) -> None:
-    arguments = ("photos=folder", f"photos.root={photos}", "method=[laplacian,source_a]")
+    arguments = ("photos=folder", f"photos.root={photos}", "method=[laplacian,source_a,ideal]")
     assert run(*arguments)[0] == 0
     rows = {row["method"]: row for row in scores(tmp_path / "out")}
+    assert float(rows["ideal"]["map_accuracy"]) == 1
+    assert float(rows["ideal"]["PSNR"]) >= float(rows["laplacian"]["PSNR"])
+    assert "Agreement with the truth" in (tmp_path / "out/summary.md").read_text()
     assert float(rows["laplacian"]["map_accuracy"]) > float(rows["source_a"]["map_accuracy"])
     assert float(rows["laplacian"]["PSNR"]) > float(rows["source_a"]["PSNR"])
 
@@ -104,16 +114,79 @@ def test_16_bit_pairs_stay_16_bit(run: Run, tmp_path: Path) -> None:
     assert np.array_equal(fused, np.where(mask, *arrays))
 
 
-def test_a_checkpoint_and_refinement(run: Run, pair_folder: Path, tmp_path: Path) -> None:
-    network = TwoStream(width=4)
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    """A checkpoint of a small network."""
+    torch.manual_seed(0)
     path = tmp_path / "net.ckpt"
-    state = {f"network.{key}": value for key, value in network.state_dict().items()}
+    state = {f"network.{key}": value for key, value in TwoStream(width=4).state_dict().items()}
     node = {"network": {"_target_": "mfif.models.TwoStream", "width": 4}}
     torch.save({"state_dict": state, "hyper_parameters": {"configuration": node}}, path)
-    arguments = (f"checkpoint={path}", "benchmark=folder", f"benchmark.root={pair_folder}")
+    return path
+
+
+def test_a_checkpoint_and_refinement(run: Run, network: Path, pair_folder: Path, tmp_path: Path) -> None:
+    arguments = (f"checkpoint={network}", "benchmark=folder", f"benchmark.root={pair_folder}")
     assert run(*arguments, "refine=small_regions", "refine.share=0.4")[0] == 0
     mask = pixels(tmp_path / "out/folder/checkpoint/gray-map.png")
     assert len(np.unique(mask)) == 1 or min((mask == 0).mean(), (mask == 255).mean()) >= 0.4
+
+
+def test_soft_maps(run: Run, network: Path, pair_folder: Path, tmp_path: Path) -> None:
+    arguments = (f"checkpoint={network}", "benchmark=folder", f"benchmark.root={pair_folder}")
+    for words, levels in (((), 2), (("threshold=null",), 3), (("refine=guided_filter", "refine.eps=1e-3"), 3)):
+        assert run(*arguments, *words)[0] == 0
+        found = len(np.unique(pixels(tmp_path / "out/folder/checkpoint/gray-map.png")))
+        assert found <= 2 if levels == 2 else found > 2
+    status, _, error = run(*arguments, "threshold=null", "refine=small_regions")
+    assert status == 1
+    assert "Expected a threshold with a refinement" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "methods"),
+    [
+        (["method=[laplacian,checkpoint,mean]", "checkpoint={one:FILE,two:FILE}"], ["laplacian", "one", "two", "mean"]),
+        (["method=[laplacian,mean]", "checkpoint={one:FILE}"], ["laplacian", "mean", "one"]),
+        (["method=[laplacian,mean]", "checkpoint=FILE"], ["laplacian", "mean", "checkpoint"]),
+        (["checkpoint={one:FILE,two:FILE}"], ["one", "two"]),
+    ],
+)
+def test_checkpoints_become_methods(
+    run: Run, network: Path, pair_folder: Path, tmp_path: Path, arguments: list[str], methods: list[str]
+) -> None:
+    arguments = [word.replace("FILE", str(network)) for word in arguments]
+    metrics = ("metrics={EN:{_target_:mfif.metrics.EN}}", "pictures=false")
+    assert run(*arguments, "benchmark=folder", f"benchmark.root={pair_folder}", *metrics)[0] == 0
+    assert [row["method"] for row in scores(tmp_path / "out")] == methods * 2
+
+
+def test_the_second_time_everything_is_there_already(run: Run, pair_folder: Path, tmp_path: Path) -> None:
+    arguments = ("benchmark=folder", f"benchmark.root={pair_folder}", "pictures=false")
+    assert run("method=laplacian", *arguments)[0] == 0
+    first = scores(tmp_path / "out")
+    kept = sorted((tmp_path / "cache").rglob("*.*"))
+    assert run("method=[laplacian,mean]", *arguments)[0] == 0
+    again = [row for row in scores(tmp_path / "out") if row["method"] == "laplacian"]
+    assert again == first  # to the second it took
+    assert len(sorted((tmp_path / "cache").rglob("*.*"))) == 2 * len(kept)
+    assert run("method=laplacian", *arguments, "cache=null")[0] == 0
+    assert scores(tmp_path / "out") != first
+
+
+def test_the_paper_stands_beside_ours(run: Run, pair_folder: Path, tmp_path: Path) -> None:
+    """Table 1 as configured, on a pair made here in the place of GOLF."""
+    folder = tmp_path / "lytro"
+    for name, scene in (("colour", "lytro-01"), ("gray", "lytro-02")):
+        for side in "AB":
+            folder.mkdir(exist_ok=True)
+            shutil.copy(pair_folder / f"{name}-{side}.png", folder / f"{scene}-{side}.png")
+    status, said, _ = run("table=table1", "method=[laplacian,source_a]", f"benchmark.root={folder}")
+    assert status == 0
+    assert {row["pair"] for row in scores(tmp_path / "out")} == {"lytro-01"}
+    summary = (tmp_path / "out/summary.md").read_text()
+    assert "| gf |  | 1.050 |  |  | 0.720 |" in summary
+    assert "Beside the published rows" in said
 
 
 BAD = {
@@ -200,6 +273,11 @@ def test_a_score_that_is_undefined_is_named(run: Run, tmp_path: Path) -> None:
         (["on_error=maybe"], "on_error"),
         (["refine=small_regions", "refine.shar=0.1"], "Did you mean `share`?"),
         (["tile=0"], "tile"),
+        (["workers=0"], "workers"),
+        (["published=table3"], "Did you mean `table"),
+        (["benchmark=golf"], "make data"),
+        (["checkpoint={laplacian:nowhere.ckpt}"], "laplacian"),
+        (["checkpoint={one:nowhere.ckpt}"], "nowhere.ckpt"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -233,7 +311,7 @@ def test_a_disk_that_fills_up_keeps_what_was_finished(root: Path, pair_folder: P
     (pair_folder / "gray-A.png").rename(pair_folder / "a-A.png")
     (pair_folder / "gray-B.png").rename(pair_folder / "a-B.png")
     command = [sys.executable, str(root / "evaluate.py"), "method=laplacian", "benchmark=folder"]
-    arguments = [f"benchmark.root={pair_folder}", f"hydra.run.dir={tmp_path}/out"]
+    arguments = [f"benchmark.root={pair_folder}", f"hydra.run.dir={tmp_path}/out", "cache=null", "workers=1"]
     done = subprocess.run(
         ["bash", "-c", 'ulimit -f 25; exec "$@"', "-", *command, *arguments],
         capture_output=True,

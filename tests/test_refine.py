@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 
+from mfif.errors import InputError
 from mfif.pair import blend, luma
-from mfif.refine import GuidedFilter, InTurn, RemoveSmallRegions
+from mfif.refine import BlendSeam, GuidedFilter, InTurn, RemoveSmallRegions
 
 
 def brute_force(image, percent):
@@ -136,7 +137,7 @@ def test_does_not_modify_its_input():
 
 def sources(batch=1, height=20, width=17):
     generator = torch.Generator().manual_seed(0)
-    return torch.rand(2, batch, 1, height, width, generator=generator, dtype=torch.float64).unbind()
+    return torch.rand(2, batch, 1, height, width, generator=generator).double().unbind()
 
 
 def guided_by_windows(guide, image, radius, eps):
@@ -181,6 +182,61 @@ def test_guided_filter_keeps_a_map_of_one_source():
     for value in (0.0, 1.0):
         refined = GuidedFilter()(torch.full_like(a, value), a, b)
         torch.testing.assert_close(refined, torch.full_like(a, value))
+
+
+def test_guided_filter_takes_sources_as_they_are():
+    """Levels, colour and an alpha channel: what counts is the gray in [0, 1]."""
+    a, b = (np.random.default_rng(seed).integers(0, 256, (1, 4, 20, 17), np.uint8) for seed in (0, 1))
+    grays = [luma(torch.from_numpy(image[:, :3]).float() / 255) for image in (a, b)]
+    decision = as_map(blobs(0, 20, 17))
+    refined = GuidedFilter(3, 0.01)(decision, torch.from_numpy(a), torch.from_numpy(b))
+    torch.testing.assert_close(refined, GuidedFilter(3, 0.01)(decision, *grays))
+
+
+@pytest.mark.parametrize("step", [GuidedFilter(3, 0.01), BlendSeam(2.5)], ids=["guided", "seam"])
+@pytest.mark.parametrize("side", [8, 13])
+def test_tiles_change_nothing(step, side, monkeypatch):
+    a, b = sources(1, 41, 37)
+    decision = as_map(blobs(3, 41, 37, 2.0)).double()
+    whole = step(decision, a, b)
+    monkeypatch.setattr("mfif.refine._TILE", side)
+    torch.testing.assert_close(step(decision, a, b), whole, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("width", [0.5, 1, 2, 3.5])
+def test_blend_across_a_straight_seam(width):
+    """Pixel centres lie half a pixel, one and a half, ... from the seam; the map rises in proportion."""
+    decision = torch.zeros(1, 1, 6, 20)
+    decision[..., 9:] = 1
+    from_seam = torch.arange(20) - 9 + 0.5
+    expected = (0.5 + from_seam / (2 * width)).clamp(0, 1)
+    soft = BlendSeam(width)(decision, None, None)
+    torch.testing.assert_close(soft, expected.expand_as(soft))
+    assert torch.equal(soft[..., from_seam.abs() >= width], decision[..., from_seam.abs() >= width])
+
+
+def test_blend_matches_brute_force():
+    decision = blobs(5, 17, 14, 1.5)
+    expected = np.empty(decision.shape)
+    for y, x in np.ndindex(decision.shape):
+        others = np.argwhere(decision != decision[y, x])
+        depth = np.sqrt(((others - [y, x]) ** 2).sum(1)).min() - 0.5
+        expected[y, x] = np.clip(0.5 + (1 if decision[y, x] else -1) * depth / 6, 0, 1)
+    np.testing.assert_allclose(BlendSeam(3)(as_map(decision), None, None)[0, 0].numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_map_without_a_seam_is_kept(value):
+    decision = torch.full((2, 1, 8, 9), value)
+    assert torch.equal(BlendSeam(3)(decision, None, None), decision)
+
+
+def test_what_cannot_be_blended():
+    with pytest.raises(InputError, match="soft already"):
+        BlendSeam(3)(torch.full((1, 1, 4, 4), 0.5), None, None)
+    for width in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="`width`"):
+            BlendSeam(width)
 
 
 def test_in_turn_is_one_after_the_other():

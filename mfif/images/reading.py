@@ -1,11 +1,9 @@
-"""Read and write photographs, 8 and 16 bit, gray and RGB."""
+"""Find and decode photographs as they are meant to be seen."""
 
-import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import tifffile
@@ -15,25 +13,13 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from mfif.errors import InputError
-from mfif.files import replacing
-
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm"})
-"""Endings by which a folder's images are found, in lower case."""
+from mfif.images.metadata import Metadata, read_metadata
+from mfif.images.writing import SUFFIXES, Pixels, drop_opaque, has_alpha
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM")
 # What decoders raise on damage, each its own; found by feeding them damaged files.
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AssertionError, EOFError)
-_DEEP_SUFFIXES = (".png", ".tif", ".tiff")
 _GRAY = ("1", "L", "LA", "La")
-_BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR_CONFIGURATION = 258, 262, 277, 284  # tags of TIFF
-
-_ENCODING: dict[str, dict[str, Any]] = {
-    ".jpg": {"quality": 95, "subsampling": 0},
-    ".jpeg": {"quality": 95, "subsampling": 0},
-    ".webp": {"lossless": True},
-}
 
 # What a viewer does for each value of the EXIF orientation, on rows and columns.
 _ORIENTATIONS = {
@@ -45,6 +31,19 @@ _ORIENTATIONS = {
     7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
     8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
 }
+
+
+class Photo(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        pixels: ``(H, W)`` for gray, ``(H, W, 3)`` for RGB, or ``(H, W, 2)`` and ``(H, W, 4)`` with an alpha channel if
+            the file has one; uint8 or uint16 as the file has it.
+        metadata: What the file carries beside.
+    """
+
+    pixels: Pixels
+    metadata: Metadata
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -86,7 +85,7 @@ def _opened(path: Path) -> Iterator[ImageFile]:
             f"{path} is no image of a kind that can be read, whatever its name says. Remove or replace it."
         ) from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path} is too large: {error}. Shrink it.") from error
+        raise InputError(f"{path} is too large: {error}. Shrink it, or lift the limit: --max-pixels.") from error
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.strerror:
             raise InputError(f"Could not read {path}: {error.strerror}. Check the path and its permissions.") from error
@@ -105,68 +104,43 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def read_image(path: Path | str) -> Pixels:
-    """Decode one image as it is meant to be seen.
-
-    The EXIF orientation is applied, a palette is resolved, CMYK becomes RGB, an alpha channel is dropped if it is
-    opaque throughout. Of several pages the first is taken.
+    """Decode one image that is opaque throughout, as it is meant to be seen: the pixels of `read_photo`.
 
     Args:
-        path: A PNG, JPEG, TIFF, BMP, WebP, PPM or PGM file, by its content whatever its ending.
+        path: An image file.
 
     Returns:
         ``(H, W)`` for gray or ``(H, W, 3)`` for RGB, uint8 or uint16 as the file has it.
 
     Raises:
-        InputError: The file is missing, is no image, is damaged, has transparent pixels or a type of pixel that
-            fusion cannot keep (floating point, 32-bit integers).
+        InputError: The file cannot be read, or has transparent pixels.
+    """
+    pixels = drop_opaque(read_photo(path).pixels)
+    if has_alpha(pixels):
+        raise InputError(f"{path} has transparent pixels, which cannot be kept here. Flatten it onto a background.")
+    return pixels
+
+
+def read_photo(path: Path | str) -> Photo:
+    """Decode one image as it is meant to be seen, with its transparency and metadata.
+
+    The EXIF orientation is applied, a palette is resolved, CMYK becomes RGB. Of several pages the first is taken.
+    Pillow's limit on the number of pixels holds: an image of more than twice ``PIL.Image.MAX_IMAGE_PIXELS`` is refused.
+
+    Args:
+        path: A PNG, JPEG, TIFF, BMP, WebP, PPM or PGM file, by its content whatever its ending.
+
+    Raises:
+        InputError: The file is missing, is no image, is damaged, is too large or has a type of pixel that fusion cannot
+            keep (floating point, 32-bit integers).
     """
     path = Path(path)
     with _opened(path) as image:
-        pixels = _deep_colour(path, image) if _is_deep_colour(image) else _pixels(path, image)
+        samples = _deep_colour(path, image) if _is_deep_colour(image) else _samples(path, image)
         # Where Pillow has loaded a TIFF, it has turned it and forgotten the orientation.
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return np.ascontiguousarray(_ORIENTATIONS.get(orientation, lambda same: same)(pixels))
-
-
-def write_image(path: Path | str, pixels: Pixels) -> None:
-    """Encode an image, losslessly unless the ending asks for JPEG; the file appears whole or not at all.
-
-    Args:
-        path: Where to; the ending names the format. 16-bit pixels go to PNG or TIFF.
-        pixels: ``(H, W)`` or ``(H, W, 3)``, uint8 or uint16.
-
-    Raises:
-        InputError: The ending is none of `SUFFIXES`, the format cannot hold the pixels, or the disk has no room.
-        ValueError: `pixels` has another shape or type.
-    """
-    path, ending = Path(path), Path(path).suffix.lower()
-    if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[2:] not in ((), (3,)) or pixels.ndim < 2:
-        raise ValueError(
-            "Expected `pixels` to be uint8 or uint16 of shape (H, W) or (H, W, 3), "
-            f"got {pixels.dtype} of shape {pixels.shape}."
-        )
-    if ending not in SUFFIXES:
-        raise InputError(f"Expected a name that ends in one of {', '.join(sorted(SUFFIXES))}, got {path}.")
-    deep = pixels.dtype == np.uint16
-    if deep and ending not in _DEEP_SUFFIXES:
-        raise InputError(f"Expected a .png or .tif name for 16-bit pixels, got {path}.")
-    with replacing(path) as temporary:
-        if deep and pixels.ndim == 3:
-            _write_deep_colour(temporary, pixels)
-        else:
-            try:
-                Image.fromarray(pixels).save(temporary, **_ENCODING.get(ending, {}))
-            except ValueError as error:  # WebP's limit on the size
-                raise InputError(f"Could not write {path}: {error}. Choose another format.") from error
-
-
-def _write_deep_colour(path: Path, pixels: Pixels) -> None:
-    write = kornia_io.write_image_png_u16 if path.suffix.lower() == ".png" else kornia_io.write_image_tiff_u16
-    try:
-        write(str(path), np.ascontiguousarray(pixels), mode="rgb")
-    except Exception as error:  # the encoder is written in Rust and raises bare exceptions
-        code = re.search(r"\(os error (\d+)\)", str(error))
-        raise (OSError(int(code[1]), os.strerror(int(code[1]))) if code else OSError(str(error))) from error
+        samples = _ORIENTATIONS.get(orientation, lambda same: same)(samples)
+        return Photo(np.ascontiguousarray(samples), read_metadata(image, in_colour=samples.shape[2:] in ((3,), (4,))))
 
 
 def _depth(image: ImageFile) -> int:
@@ -177,7 +151,7 @@ def _depth(image: ImageFile) -> int:
         image.fp.seek(0)
         return depth
     if image.format == "TIFF":
-        return max(image.tag_v2.get(_BITS, (1,)))  # type: ignore[attr-defined, no-any-return]
+        return max(image.tag_v2.get(ExifTags.Base.BitsPerSample, (1,)))  # type: ignore[attr-defined, no-any-return]
     if image.format == "PPM":
         arguments = image.tile[0].args
         return 16 if isinstance(arguments, tuple) and arguments[-1] > 255 else 8
@@ -201,8 +175,9 @@ def _deep_colour(path: Path, image: ImageFile) -> Pixels:
     except Exception as error:  # a decoder written in Rust raises bare exceptions
         raise ValueError(error) from error
     _refuse_transparency(path, "transparency" in image.info)
-    _refuse_transparency(path, image.mode == "RGBA" and bool((pixels[..., 3] < 65535).any()))
-    return pixels[..., :3]
+    premultiplied = image.format == "TIFF" and image.tag_v2.get(ExifTags.Base.ExtraSamples) == (1,)  # type: ignore[attr-defined]
+    _refuse_transparency(path, premultiplied and bool((pixels[..., 3] < 65535).any()))
+    return pixels if image.mode == "RGBA" else pixels[..., :3]
 
 
 def _decode_deep_png(path: Path, image: ImageFile) -> NDArray[np.uint16]:
@@ -211,23 +186,21 @@ def _decode_deep_png(path: Path, image: ImageFile) -> NDArray[np.uint16]:
 
 def _decode_deep_tiff(path: Path, image: ImageFile) -> NDArray[np.uint16]:
     tags = image.tag_v2  # type: ignore[attr-defined]
-    in_planes = tags.get(_PLANAR_CONFIGURATION, 1) == 2
-    if tags[_SAMPLES] == 3 and not in_planes:
+    in_planes = tags.get(ExifTags.Base.PlanarConfiguration, 1) == 2
+    if tags[ExifTags.Base.SamplesPerPixel] == 3 and not in_planes:
         return np.asarray(kornia_io.read_image_tiff_u16(str(path), mode="rgb"))
     # kornia reads LZW, tifffile only where imagecodecs is installed; kornia gets planes wrong and refuses alpha.
     pixels: NDArray[np.uint16] = tifffile.imread(path, key=0).astype(np.uint16)
     return np.moveaxis(pixels, 0, -1) if in_planes else pixels
 
 
-def _pixels(path: Path, image: ImageFile) -> Pixels:
+def _samples(path: Path, image: ImageFile) -> Pixels:
     if image.mode == "F":
         raise InputError(f"{path} has floating-point pixels; expected 8 or 16 bit. Convert it first.")
     if image.mode.startswith("I"):
         return _deep_gray(path, image)
-    if image.has_transparency_data:
-        alpha = image.convert("LA" if image.mode in _GRAY else "RGBA").getchannel("A")
-        _refuse_transparency(path, alpha.getextrema() != (255, 255))
-    return np.asarray(image.convert("L" if image.mode in _GRAY else "RGB"))
+    mode = "L" if image.mode in _GRAY else "RGB"
+    return np.asarray(image.convert(f"{mode}A" if image.has_transparency_data else mode))
 
 
 def _deep_gray(path: Path, image: ImageFile) -> NDArray[np.uint16]:
@@ -236,10 +209,13 @@ def _deep_gray(path: Path, image: ImageFile) -> NDArray[np.uint16]:
         raise InputError(f"{path} has signed, 12- or 32-bit pixels; expected unsigned 8 or 16 bit. Convert it first.")
     _refuse_transparency(path, image.has_transparency_data)
     pixels = np.asarray(image).astype(np.uint16)
-    white_is_zero = is_tiff and image.tag_v2.get(_PHOTOMETRIC) == 0  # type: ignore[attr-defined]
+    white_is_zero = is_tiff and image.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == 0  # type: ignore[attr-defined]
     return 65535 - pixels if white_is_zero else pixels
 
 
 def _refuse_transparency(path: Path, transparent: bool) -> None:
     if transparent:
-        raise InputError(f"{path} has transparent pixels, which fusion cannot keep. Flatten it onto a background.")
+        raise InputError(
+            f"{path} has 16-bit transparency that cannot be kept: a single colour, or multiplied in. "
+            "Save it with a straight alpha channel, or flatten it onto a background."
+        )

@@ -1,0 +1,110 @@
+"""Time and memory of fusing, from 0.25 to 100 megapixels, and of stacks: `make bench-scaling`.
+
+Every figure comes from a process of its own that fuses uncompressed TIFF files, made beforehand, into an array. Seconds
+are those of `mfif.fuse`, reading included, once libraries are loaded; the peak is the resident memory of the
+whole process, with interpreter and libraries. It takes Linux to tell.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from skimage.data import astronaut
+
+RESULTS = Path(__file__).parent / "results"
+PAIRS = (0.25, 1, 4, 16, 50, 100)
+NETWORK_PAIRS = (0.25, 1, 4)
+NETWORK_WIDTH = 16
+LEVELS = 6  # of blur
+
+
+def frames(count: int, megapixels: float, folder: Path) -> list[Path]:
+    """Frames of a slanted scene, a photograph repeated: each is sharp in one band and blurred with the distance."""
+    height = round((megapixels * 1e6 / 1.5) ** 0.5)
+    width = round(megapixels * 1e6 / height)
+    photo = astronaut()
+    blurred = [gaussian_filter(photo, (1.2 * level, 1.2 * level, 0)) for level in range(LEVELS)]
+    across = [np.tile(image, (1, -(-width // photo.shape[1]), 1))[:, :width] for image in blurred]
+    band = np.arange(width) * count // width
+    paths = []
+    for number in range(count):
+        rows = np.empty_like(across[0])
+        for level in range(LEVELS):
+            chosen = np.minimum(abs(band - number), LEVELS - 1) == level
+            rows[:, chosen] = across[level][:, chosen]
+        paths.append(folder / f"{number}.tif")
+        tifffile.imwrite(paths[-1], np.tile(rows, (-(-height // photo.shape[0]), 1, 1))[:height])
+    return paths
+
+
+def fuse_once(method: str, paths: list[str]) -> dict[str, float]:
+    """Fuse files with a method, in this process."""
+    import torch
+
+    import mfif
+    from mfif.models import TwoStream
+
+    Image.MAX_IMAGE_PIXELS = None
+    warnings.simplefilter("error")
+    torch.manual_seed(0)
+    chosen = mfif.Fuser(TwoStream(NETWORK_WIDTH)) if method == "network" else method
+    mfif.fuse(list(np.zeros((2, 64, 64, 3), np.uint8)), chosen, device="cpu")
+    begin = time.perf_counter()
+    mfif.fuse(paths, chosen, device="cpu")
+    seconds = time.perf_counter() - begin
+    # Not `resource.getrusage`, which may give the peak of the parent.
+    status = Path("/proc/self/status").read_text()
+    peak_kb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+    return {"seconds": seconds, "peak_mb": peak_kb * 1024 / 1e6}
+
+
+def measure(method: str, count: int, megapixels: float) -> dict[str, object]:
+    """Fuse synthetic frames in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = frames(count, megapixels, Path(folder))
+        command = [sys.executable, __file__, "--once", method, *map(str, paths)]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return {"method": method, "frames": count, "megapixels": megapixels, **json.loads(output)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--once", nargs="+", metavar=("METHOD", "FILE"), help=argparse.SUPPRESS)
+    parser.add_argument("--largest", type=float, default=100, metavar="MEGAPIXELS", help="skip what is larger")
+    parser.add_argument("--stack", type=int, default=30, metavar="FRAMES", help="of 20 megapixels; 0 for none")
+    options = parser.parse_args()
+    if options.once:
+        method, *paths = options.once
+        print(json.dumps(fuse_once(method, paths)))
+        return
+    import torch
+
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
+    path = RESULTS / "scaling-cpu.json"
+    RESULTS.mkdir(exist_ok=True)
+    cases = [(method, 2, size) for method in ("laplacian", "default") for size in PAIRS]
+    cases += [("network", 2, size) for size in NETWORK_PAIRS]
+    cases += [("default", options.stack, 20)] if options.stack else []
+    rows = []
+    print(f"{'method':12}{'frames':>7}{'megapixels':>12}{'seconds':>10}{'peak MB':>10}")
+    for method, count, size in cases:
+        if size <= options.largest:
+            rows.append(measure(method, count, size))
+            seconds, peak = rows[-1]["seconds"], rows[-1]["peak_mb"]
+            print(f"{method:12}{count:>7}{size:>12g}{seconds:>10.2f}{peak:>10.0f}", flush=True)
+            path.write_text(json.dumps({"machine": machine, "torch": torch.__version__, "rows": rows}, indent=1) + "\n")
+    print(f"Written to {path}.")
+
+
+if __name__ == "__main__":
+    main()

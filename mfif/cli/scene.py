@@ -1,0 +1,176 @@
+"""One scene of `mfif fuse`, from files to files."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfif.errors import InputError
+
+if TYPE_CHECKING:
+    from mfif.images import Metadata, Pixels
+    from mfif.inference import FuseResult
+    from mfif.registration import FrameMotion
+
+MAPS = ("decision_map", "index_map", "depth_preview")
+"""Names of the options that ask for a picture beside the fused one."""
+
+
+def fuse_files(
+    images: list[Path], output: Path, maps: dict[str, Path], options: argparse.Namespace, replace: bool
+) -> dict[str, Any]:
+    """Fuse files into files.
+
+    Args:
+        images: The sources.
+        output: The fused image; it is written last.
+        maps: What else to write and where, by the names of `MAPS`.
+        options: What was said on the command line.
+        replace: Whether files that exist are written anew.
+
+    Returns:
+        A summary of plain values.
+
+    Raises:
+        InputError: Something cannot be read, fused or written, or exists.
+    """
+    if len(images) < 2:
+        raise InputError(f"Expected two images or more to fuse, got {', '.join(map(str, images))}. Name the others.")
+    _check_outputs(images, [output, *maps.values()], replace)
+    if "decision_map" in maps and len(images) > 2:
+        raise InputError("A decision map tells two images apart. Ask for --index-map with more.")
+
+    from mfif.images import write_image
+    from mfif.inference import fuse
+
+    metadata = _metadata(images, output, options.on_error)
+    start = time.perf_counter()
+    try:
+        result = fuse(
+            images,
+            options.method,
+            align=options.align,
+            border=options.border,
+            exposure=options.exposure,
+            refine=options.refine,
+            blend_width=options.blend_width,
+            tile=options.tile or None,
+            device=options.device,
+            on_error="skip" if options.on_error == "skip" else "raise",
+        )
+    except InputError:
+        raise
+    except ValueError as error:  # of what the files hold, together
+        raise InputError(str(error)) from error
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        raise MemoryError from error
+    pictures = {name: _picture(name, result) for name in maps}
+    for name, path in maps.items():
+        write_image(path, pictures[name])
+    write_image(output, result.image, metadata, options.quality)
+    return _summary(images, output, maps, options, result, time.perf_counter() - start)
+
+
+def _check_outputs(images: list[Path], outputs: list[Path], replace: bool) -> None:
+    from mfif.images import check_writable
+
+    sources = {path.resolve() for path in images}
+    for number, path in enumerate(outputs):
+        check_writable(path)
+        if path.resolve() in sources:
+            raise InputError(f"{path} is one of the images to fuse. Choose another name for the output.")
+        if path in outputs[:number]:
+            raise InputError(f"{path} is asked for twice. Choose another name for one of the outputs.")
+        if path.exists() and not replace:
+            raise InputError(f"{path} exists and is kept. Replace it with --force, or choose another name.")
+
+
+def _metadata(images: list[Path], output: Path, on_error: str) -> "Metadata | None":
+    """Metadata of the first image that can be read; raises if the output cannot hold its depth."""
+    from mfif.images import check_writable, read_photo
+
+    for path in images:
+        try:
+            pixels, metadata = read_photo(path)
+        except InputError:
+            if on_error == "stop":
+                raise
+            continue
+        check_writable(output, deep=pixels.itemsize == 2)
+        return metadata
+    return None
+
+
+def _picture(name: str, result: "FuseResult") -> "Pixels":
+    """What an option asks for as pixels."""
+    import numpy as np
+
+    if name == "decision_map" and result.decision is not None:
+        levels: Pixels = np.rint(255 * result.decision).astype(np.uint8)
+        return levels
+    if name == "index_map" and result.index is not None:
+        numbers: Pixels = result.index.astype(np.uint8 if result.index.max() < 256 else np.uint16)
+        return numbers
+    if name == "depth_preview" and result.index is not None:
+        from mfif.depth import depth_preview
+
+        return depth_preview(result.index, result.order)
+    raise InputError(f"This method has no map to make a --{name.replace('_', '-')} of. Take another method.")
+
+
+def _summary(
+    images: list[Path],
+    output: Path,
+    maps: dict[str, Path],
+    options: argparse.Namespace,
+    result: "FuseResult",
+    seconds: float,
+) -> dict[str, Any]:
+    return {
+        "inputs": [str(path) for path in images],
+        "skipped": {str(images[number]): reason for number, reason in result.skipped.items()},
+        "method": str(options.method),
+        "width": result.image.shape[1],
+        "height": result.image.shape[0],
+        "depth": 8 * result.image.itemsize,
+        "seconds": round(seconds, 3),
+        "motions": [_motion(images[number], motion) for number, motion in sorted(result.motions.items())],
+        "output": str(output),
+        **{name: str(path) for name, path in maps.items()},
+    }
+
+
+def _motion(image: Path, motion: "FrameMotion") -> dict[str, Any]:
+    return {
+        "image": str(image),
+        "shift": [round(float(pixels), 3) for pixels in motion.shift],
+        "scale": round(float(motion.scale), 6),
+        "rotation_degrees": round(float(motion.rotation_degrees), 4),
+        "gain": round(float(motion.gain), 4),
+        "bias": round(float(motion.bias), 5),
+        "residual_before": round(float(motion.residual_before), 4),
+        "residual_after": round(float(motion.residual_after), 4),
+        "moved": motion.moved,
+        "refused": motion.refused,
+    }
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """A summary for people: what went wrong, how the images lay, what was written."""
+    lines = [f"skipped: {reason}" for reason in summary["skipped"].values()]
+    for motion in summary["motions"]:
+        x, y = motion["shift"]
+        told = (
+            f"shift {x:+.1f} {y:+.1f} px, scale {motion['scale']:.4f}, turn {motion['rotation_degrees']:+.2f} degrees, "
+            f"residual {motion['residual_before']:.3f} -> {motion['residual_after']:.3f}"
+        )
+        verdict = f"left as it was: {motion['refused']}" if motion["refused"] else "" if motion["moved"] else "in place"
+        lines.append(f"{Path(motion['image']).name}: {told}{f' ({verdict})' if verdict else ''}")
+    count = len(summary["inputs"]) - len(summary["skipped"])
+    lines.append(
+        f"{summary['output']}: {count} images of {summary['width']}x{summary['height']}, {summary['method']}, "
+        f"{summary['seconds']:.1f} s"
+    )
+    return "\n".join(lines)
