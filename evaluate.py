@@ -20,15 +20,15 @@ def main(config: DictConfig) -> None:
     from hydra.utils import instantiate
     from rich.console import Console
 
-    from mfif.cache import Cache
-    from mfif.evaluation import Evaluation
-    from mfif.fusers import Fuser
-    from mfif.inference import choose_device
-    from mfif.page import write_page
-    from mfif.published import published_rows
-    from mfif.report import Report
-    from mfif.trial import Trials
-    from mfif.workers import available_cores
+    from mfif.evaluation.cache import Cache
+    from mfif.evaluation.runner import Evaluation
+    from mfif.evaluation.trial import Trials
+    from mfif.evaluation.workers import available_cores
+    from mfif.fusion.fusers import Fuser
+    from mfif.fusion.inference import choose_device
+    from mfif.report.files import Report
+    from mfif.report.page import write_page
+    from mfif.report.published import published_rows
 
     _name_checkpoints(config)
     check_config(config)
@@ -90,7 +90,9 @@ def _name_checkpoints(config: DictConfig) -> None:
             )
         return
     files = given if isinstance(given, DictConfig) else {"checkpoint": given}
-    loads = {name: {"_target_": "mfif.inference.load", "checkpoint_or_name": file} for name, file in files.items()}
+    loads = {
+        name: {"_target_": "mfif.fusion.inference.load", "checkpoint_or_name": file} for name, file in files.items()
+    }
     if taken := [str(name) for name in loads if name in chosen]:
         raise InputError(f"Expected checkpoints to have names of their own, got {', '.join(taken)}, which is a method.")
     position = list(config.method).index("checkpoint") if wanted is not None else len(chosen)

@@ -21,10 +21,10 @@ def main(config: DictConfig) -> float | None:
     from mfif.launch import cluster_plugins, end_with_launcher, one_job, restarted_run
     from mfif.metrics import FusionMetrics
     from mfif.module import FusionModule
-    from mfif.provenance import write_provenance
-    from mfif.runs import find_checkpoint, keep_freed_memory, quiet_logs, summarize
-    from mfif.survival import WholeCheckpoints
-    from mfif.tracking import tracking
+    from mfif.training.provenance import write_provenance
+    from mfif.training.runs import find_checkpoint, keep_freed_memory, quiet_logs, summarize
+    from mfif.training.survival import WholeCheckpoints
+    from mfif.training.tracking import tracking
 
     check_config(config)
     build = partial(instantiate, _convert_="all")

@@ -33,8 +33,8 @@ import torch
 from PIL import Image, ImageCms
 
 from mfif.errors import InputError
+from mfif.fusion.inference import fuse, load
 from mfif.images import Metadata, read_photo, write_image
-from mfif.inference import fuse, load
 from mfif.models import TwoStream
 
 RESULTS = Path(__file__).parent / "results"

@@ -27,9 +27,9 @@ import torch
 from PIL import Image
 
 import mfif.data.datamodule
-import mfif.evaluation
+import mfif.evaluation.runner
 import mfif.module
-import mfif.runs  # noqa: F401 what the forked processes need
+import mfif.training.runs  # noqa: F401 what the forked processes need
 from mfif.config import run_entry_point
 
 sys.path.insert(0, str(Path(__file__).parent.parent))

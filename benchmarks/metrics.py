@@ -23,7 +23,7 @@ from torch import Tensor
 from mfif import metrics
 from mfif.metrics import FusionMetric, FusionMetrics, paper_metrics
 from mfif.metrics.functional import compiled, computing_in
-from mfif.runs import keep_freed_memory
+from mfif.training.runs import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results"
 PAPER = ("QMI", "QG", "EN", "VIFF")

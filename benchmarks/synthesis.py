@@ -19,7 +19,6 @@ from torch import Tensor
 from mfif.losses import FusionLoss
 from mfif.models import TwoStream
 from mfif.pair import FocusPair, blend
-from mfif.runs import keep_freed_memory
 from mfif.synthesis import (
     BlobTemplates,
     GaussianKernels,
@@ -29,6 +28,7 @@ from mfif.synthesis import (
     Synthesizer,
     paper_templates,
 )
+from mfif.training.runs import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mfif.fusers import Fuser, ImageFuser
-    from mfif.inference import FuseResult, fuse, load
+    from mfif.fusion.fusers import Fuser, ImageFuser
+    from mfif.fusion.inference import FuseResult, fuse, load
 
 __all__ = ["FuseResult", "Fuser", "ImageFuser", "__version__", "fuse", "load"]
 __version__ = "0.1.0"
@@ -13,11 +13,11 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     # Torch takes seconds to import; the parts that do without it should not wait.
     if name in ("Fuser", "ImageFuser"):
-        from mfif import fusers
+        from mfif.fusion import fusers
 
         return getattr(fusers, name)
     if name in ("FuseResult", "fuse", "load"):
-        from mfif import inference
+        from mfif.fusion import inference
 
         return getattr(inference, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

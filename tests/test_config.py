@@ -95,7 +95,7 @@ def test_wrong_value_is_one_sentence(run: Run, argument: str, part: str) -> None
 
 
 def test_a_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfif.runs.quiet_logs", lambda: 1 / 0)
+    monkeypatch.setattr("mfif.training.runs.quiet_logs", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run("train")
 

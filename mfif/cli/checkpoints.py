@@ -39,7 +39,7 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
 def _info(options: argparse.Namespace) -> int:
     from omegaconf import OmegaConf
 
-    from mfif.inference import load_network, read_checkpoint
+    from mfif.fusion.inference import load_network, read_checkpoint
 
     network = load_network(options.checkpoint)
     content = read_checkpoint(options.checkpoint)
@@ -79,8 +79,8 @@ def _export(options: argparse.Namespace) -> int:
         if path is not None and path.exists() and not options.force:
             raise InputError(f"{path} exists and is kept. Replace it with --force.")
 
-    from mfif.export import export_onnx, export_program
-    from mfif.inference import load_network
+    from mfif.fusion.export import export_onnx, export_program
+    from mfif.fusion.inference import load_network
 
     network = load_network(options.checkpoint)
     for write, path in ((export_onnx, options.onnx), (export_program, options.torch_export)):

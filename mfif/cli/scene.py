@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from mfif.errors import InputError
 
 if TYPE_CHECKING:
+    from mfif.fusion.inference import FuseResult
+    from mfif.fusion.registration import FrameMotion
     from mfif.images import Metadata, Pixels
-    from mfif.inference import FuseResult
-    from mfif.registration import FrameMotion
 
 MAPS = ("decision_map", "index_map", "depth_preview")
 """Names of the options that ask for a picture beside the fused one."""
@@ -40,8 +40,8 @@ def fuse_files(
     if "decision_map" in maps and len(images) > 2:
         raise InputError("A decision map tells two images apart. Ask for --index-map with more.")
 
+    from mfif.fusion.inference import fuse
     from mfif.images import write_image
-    from mfif.inference import fuse
 
     metadata = _metadata(images, output, options.on_error)
     start = time.perf_counter()
@@ -114,7 +114,7 @@ def _picture(name: str, result: "FuseResult") -> "Pixels":
         numbers: Pixels = result.index.astype(np.uint8 if result.index.max() < 256 else np.uint16)
         return numbers
     if name == "depth_preview" and result.index is not None:
-        from mfif.depth import depth_preview
+        from mfif.fusion.depth import depth_preview
 
         return depth_preview(result.index, result.order)
     raise InputError(f"This method has no map to make a --{name.replace('_', '-')} of. Take another method.")

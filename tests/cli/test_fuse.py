@@ -313,7 +313,7 @@ def test_memory_that_does_not_suffice(
     def exhaust_torch(*arguments: object, **options: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr("mfif.inference.fuse", exhaust_torch)
+    monkeypatch.setattr("mfif.fusion.inference.fuse", exhaust_torch)
     assert "Not enough memory" in failure(capsys, *pair, "-o", "fused.png")
     monkeypatch.setattr(scene, "_metadata", exhaust)
     assert "Not enough memory" in failure(capsys, *pair, "-o", "fused.png")

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mfif.fusers import Fuser
+from mfif.fusion.fusers import Fuser
 from mfif.models import Cnn
 
 

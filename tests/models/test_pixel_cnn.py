@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.ndimage import correlate
 
-from mfif.fusers import Fuser
+from mfif.fusion.fusers import Fuser
 from mfif.models import PixelCnn
 
 

@@ -5,7 +5,7 @@ import torch
 
 from mfif.metrics.functional import q_p
 from mfif.metrics.functional.phase_congruency import phase_congruency
-from mfif.runs import keep_freed_memory
+from mfif.training.runs import keep_freed_memory
 
 
 @pytest.fixture

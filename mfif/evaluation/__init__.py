@@ -1,0 +1,1 @@
+"""Methods tried on benchmarks, in parallel, measured, and kept by content."""

@@ -1,0 +1,264 @@
+"""The call all methods answer: images in their own type in; the fused image and, where there is one, its map out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+from mfif.errors import InputError
+from mfif.fusion.levels import blend_levels, colour, from_unit, to_unit
+from mfif.fusion.refine import Refinement
+from mfif.fusion.tiles import tiled
+from mfif.pair import binarize, luma
+
+
+class Fusion(NamedTuple):
+    """What a method makes of its sources.
+
+    Attributes:
+        image: The fused image, in the shape, type and range of the sources.
+        decision: The decision map ``(B, 1, H, W)``, 1 where the first source was taken; None where the method works
+            without one.
+    """
+
+    image: Tensor
+    decision: Tensor | None
+
+
+class Method(Protocol):
+    """What fuses: a `Fuser`, an `ImageFuser`, or whatever else answers this call."""
+
+    def fuse(self, sources: Sequence[Tensor]) -> Fusion:
+        """Fuse sources ``(B, C, H, W)`` of one shape and type: integers of full range, or floats in [0, 1].
+
+        They are gray or RGB, with an alpha channel after those or none; it plays no part in the decision.
+        """
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same method on another device."""
+
+
+@dataclass(frozen=True)
+class Fuser:
+    """A method that estimates a decision map of two sources, and selects by it.
+
+    Args:
+        estimator: ``(a, b) -> alpha`` on gray images ``(B, 1, H, W)`` in [0, 1]. What it may have besides:
+            ``takes_colour``, true where it wants the images as they are;
+            ``receptive_radius``, which allows tiles, and ``stride``, of which their beginnings are multiples then;
+            ``focus(image)``, the degree of focus of one image, by which ``estimator(a, b)`` selects the larger;
+            ``fuse(a, b)``, image and map at once, where the image is more than the blend by a continuous map;
+            ``by_place``, true where it tells the sources by their place, not by what they show.
+        threshold: Level at which the map is cut to zeros and ones; None keeps it continuous.
+        refine: What is done to the thresholded map, given it and both sources as they are; see `mfif.fusion.refine`.
+        tile: Side in pixels of the tiles that larger images are cut into, so that memory stays bounded; None takes
+            every image whole, as do estimators without ``receptive_radius``.
+
+    Raises:
+        InputError: `tile` is not positive.
+        ValueError: `refine` is given without a threshold.
+    """
+
+    estimator: Callable[[Tensor, Tensor], Tensor]
+    threshold: float | None = 0.5
+    refine: Refinement | None = None
+    tile: int | None = 512
+
+    def __post_init__(self) -> None:
+        _check_tile(self.tile)
+        if self.refine is not None and self.threshold is None:
+            raise ValueError("Expected `threshold` to be set where `refine` is: only a binary map is refined.")
+
+    def to(self, device: torch.device | str) -> "Fuser":
+        """The same method on another device."""
+        if not isinstance(self.estimator, nn.Module):
+            return self
+        return replace(self, estimator=self.estimator.to(device))
+
+    def fuse(self, sources: Sequence[Tensor]) -> Fusion:
+        """Fuse two sources, see `Method`. Integers are a source's value exactly wherever the map is 0 or 1.
+
+        Raises:
+            ValueError: The sources differ in shape or type, or floats lie outside of [0, 1].
+            InputError: There are not two of them.
+        """
+        check_sources(sources)
+        if len(sources) != 2:
+            raise InputError(_wants_two(self.estimator, len(sources)))
+        a, b = sources
+        if self.threshold is None and hasattr(self.estimator, "fuse"):
+            return self._fuse_at_once(a, b)
+        decision = self.decision_map(a, b)
+        return Fusion(blend_levels(a, b, decision), decision)
+
+    def decision_map(self, a: Tensor, b: Tensor) -> Tensor:
+        """Decide for each pixel.
+
+        Args:
+            a: First source, see `Method`.
+            b: Second source, same shape.
+
+        Returns:
+            ``(B, 1, H, W)``; 1 where `a` is in focus. The result of tiles is that of the whole image.
+        """
+        return self.refined(self._tiled(self._decide, a, b), a, b)
+
+    def focus_map(self, image: Tensor) -> Tensor | None:
+        """Degree of focus of one source, ``(B, 1, H, W)``; None where the method only compares two."""
+        return self._tiled(self._focus, image) if hasattr(self.estimator, "focus") else None
+
+    def refined(self, decision: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        """A map of zeros and ones ``(B, 1, H, W)`` of two sources, refined if that is part of the method."""
+        return decision if self.refine is None else self.refine(decision, a, b)
+
+    @torch.no_grad()
+    def _decide(self, a: Tensor, b: Tensor) -> Tensor:
+        alpha = self.estimator(self._view(a), self._view(b))
+        return alpha if self.threshold is None else binarize(alpha, self.threshold)
+
+    @torch.no_grad()
+    def _focus(self, image: Tensor) -> Tensor:
+        focus: Tensor = self.estimator.focus(self._view(image))  # type: ignore[attr-defined]
+        return focus
+
+    @torch.no_grad()
+    def _fuse_at_once(self, a: Tensor, b: Tensor) -> Fusion:
+        image, decision = self.estimator.fuse(self._view(a), self._view(b))  # type: ignore[attr-defined]
+        levels = from_unit(image, a.dtype)
+        channels = levels.shape[1]
+        return Fusion(torch.cat([levels, blend_levels(a[:, channels:], b[:, channels:], decision)], dim=1), decision)
+
+    def _view(self, image: Tensor) -> Tensor:
+        """What the estimator sees of an image."""
+        unit = to_unit(colour(image))
+        return unit if getattr(self.estimator, "takes_colour", False) else luma(unit)
+
+    def _tiled(self, call: Callable[..., Tensor], *images: Tensor) -> Tensor:
+        halo, stride = getattr(self.estimator, "receptive_radius", None), getattr(self.estimator, "stride", 1)
+        return tiled(call, images, self.tile, halo, stride)
+
+
+@dataclass(frozen=True)
+class ImageFuser:
+    """A method that makes the fused image itself, without a decision map.
+
+    Args:
+        estimator: Takes the sources, images ``(B, 1 or 3, H, W)`` in [0, 1], and gives one of that shape; what leaves
+            the range is clipped. It takes any number of them unless its attribute ``pairwise`` is true. Its attributes
+            ``receptive_radius`` and ``stride`` allow tiles, as in `Fuser`.
+        tile: Side in pixels of the tiles, as in `Fuser`.
+
+    Raises:
+        InputError: `tile` is not positive.
+    """
+
+    estimator: Callable[[Sequence[Tensor]], Tensor]
+    tile: int | None = 1024
+
+    def __post_init__(self) -> None:
+        _check_tile(self.tile)
+
+    def to(self, device: torch.device | str) -> "ImageFuser":
+        """The same method on another device."""
+        return replace(self, estimator=self.estimator.to(device)) if isinstance(self.estimator, nn.Module) else self
+
+    def fuse(self, sources: Sequence[Tensor]) -> Fusion:
+        """Fuse sources, see `Method`; integers are rounded. An alpha channel becomes the largest of the sources'.
+
+        Raises:
+            ValueError: The sources differ in shape or type, or floats lie outside of [0, 1].
+        """
+        check_sources(sources)
+        halo, stride = getattr(self.estimator, "receptive_radius", None), getattr(self.estimator, "stride", 1)
+        return Fusion(tiled(self._fuse, sources, self.tile, halo, stride), None)
+
+    @torch.no_grad()
+    def _fuse(self, *sources: Tensor) -> Tensor:
+        image = self.estimator([to_unit(colour(source)) for source in sources]).clamp(0, 1)
+        fused = from_unit(image, sources[0].dtype)
+        rest = [source[:, fused.shape[1] :] for source in sources]
+        if not rest[0].shape[1]:
+            return fused
+        # Maxima of uint16 are not implemented; as int32 it has the same values.
+        kind = rest[0].dtype if rest[0].is_floating_point() else torch.int32
+        alpha = torch.stack([channel.to(kind) for channel in rest]).amax(0).to(fused.dtype)
+        return torch.cat([fused, alpha], dim=1)
+
+
+class ChannelByChannel(nn.Module):
+    """Fuses each channel of two images by a network that gives the fused image of gray ones: what `ImageFuser` takes.
+
+    Args:
+        network: ``(a, b) -> fused``, all ``(B, 1, H, W)``.
+    """
+
+    pairwise = True
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.receptive_radius = getattr(network, "receptive_radius", None)
+
+    def forward(self, sources: Sequence[Tensor]) -> Tensor:
+        """Fused image of two sources ``(B, 1 or 3, H, W)``, same shape.
+
+        Raises:
+            InputError: There are not two of them.
+        """
+        if len(sources) != 2:
+            raise InputError(_wants_two(self.network, len(sources)))
+        channels = zip(*(source.unbind(1) for source in sources), strict=True)
+        return torch.cat([self.network(a[:, None], b[:, None]) for a, b in channels], dim=1)
+
+
+@dataclass(frozen=True)
+class IdealFuser:
+    """Fuses by the true map: the reference point at the top, for synthesized pairs. An evaluation tells it the truth.
+
+    Args:
+        truth: The true decision map ``(B, 1, H, W)``.
+    """
+
+    truth: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> "IdealFuser":
+        """The same method on another device."""
+        return self if self.truth is None else IdealFuser(self.truth.to(device))
+
+    def fuse(self, sources: Sequence[Tensor]) -> Fusion:
+        """Fuse two sources, see `Method`.
+
+        Raises:
+            InputError: The truth is not known.
+        """
+        if self.truth is None:
+            raise InputError("The true map is known of synthesized pairs alone.")
+        a, b = sources
+        return Fusion(blend_levels(a, b, self.truth), self.truth)
+
+
+def check_sources(sources: Sequence[Tensor]) -> None:
+    """Raise unless there are at least two sources, all of one shape and type.
+
+    Args:
+        sources: Batches, see `Method`.
+
+    Raises:
+        ValueError: There are fewer, or they differ.
+    """
+    if len(sources) < 2:
+        raise ValueError(f"Expected `images` to be at least two images, got {len(sources)}.")
+    if len({(source.shape, source.dtype) for source in sources}) > 1:
+        described = " and ".join(f"{tuple(source.shape)} {source.dtype}" for source in sources)
+        raise ValueError(f"Expected `images` to have one size, number of channels and type, got {described}.")
+
+
+def _wants_two(estimator: object, count: int) -> str:
+    return f"{type(estimator).__name__} takes two images, got {count}. Fuse two at a time."
+
+
+def _check_tile(tile: int | None) -> None:
+    if tile is not None and tile < 1:
+        raise InputError(f"Expected `tile` to be positive, got {tile}.")

@@ -1,0 +1,283 @@
+"""Load a method by name or from its checkpoint, and fuse images of any kind with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
+
+import hydra
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+import mfif.models
+from mfif.config import CONFIG_DIR
+from mfif.errors import InputError, suggest
+from mfif.fusion.frames import Frames, Image, OnError
+from mfif.fusion.fusers import ChannelByChannel, Fuser, ImageFuser, Method
+from mfif.fusion.refine import BlendSeam, GuidedFilter, InTurn, Refinement, RemoveSmallRegions
+from mfif.fusion.stack import focus_order, fuse_stack
+
+if TYPE_CHECKING:
+    from mfif.fusion.align import Border
+    from mfif.fusion.registration import FrameMotion, Model
+
+
+def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> Method:
+    """Load a method to fuse with.
+
+    Args:
+        checkpoint_or_name: A checkpoint of ``train.py``, or a name of the ``method`` group (see `method_names`).
+        device: Where it shall run.
+
+    Returns:
+        The method. A map is thresholded at 0.5 where the name does not say otherwise, and refined where that is part of
+        the method: that of `mfif.models.Cnn` and `mfif.models.PixelCnn`, as by ``refine=liu2017``.
+
+    Raises:
+        InputError: There is no such file or name, or the file is no checkpoint of ours.
+    """
+    path = Path(checkpoint_or_name)
+    if path.is_file():
+        return _method_of(load_network(path)).to(device)
+    name = str(checkpoint_or_name)
+    if name in method_names():
+        node = OmegaConf.load(CONFIG_DIR / "method" / f"{name}.yaml")
+        method: Method = hydra.utils.instantiate(node, _convert_="all")
+        return method.to(device)
+    if path.suffix or len(path.parts) > 1:
+        raise InputError(f"There is no checkpoint at {path}. Train one with: python train.py experiment=quick.")
+    raise InputError(
+        f"There is no method {name!r} and no such checkpoint.{suggest(name, method_names())} "
+        f"Methods: {', '.join(method_names())}."
+    )
+
+
+def _method_of(network: nn.Module) -> Method:
+    if getattr(network, "gives_image", False):
+        return ImageFuser(ChannelByChannel(network))
+    if isinstance(network, mfif.models.Cnn | mfif.models.PixelCnn):
+        return Fuser(network, refine=InTurn({"small_regions": RemoveSmallRegions(), "guided_filter": GuidedFilter()}))
+    return Fuser(network)
+
+
+def method_names() -> list[str]:
+    """Names of the ``method`` group that need nothing but images: no checkpoint, and no true map."""
+    names = {path.stem for path in (CONFIG_DIR / "method").glob("*.yaml")}
+    return sorted(names - {"checkpoint", "ideal"})
+
+
+def load_network(checkpoint: Path) -> nn.Module:
+    """Build the network of a checkpoint and load its weights; nothing in the file is executed.
+
+    Args:
+        checkpoint: A file written by ``train.py``.
+
+    Returns:
+        The network, in evaluation mode, on the CPU.
+
+    Raises:
+        InputError: The file is no checkpoint of ours, or its weights do not fit the network it names.
+    """
+    content = read_checkpoint(checkpoint)
+    try:
+        node = dict(content["hyper_parameters"]["configuration"]["network"])
+        prefix = "network."
+        weights = {
+            key.removeprefix(prefix): value for key, value in content["state_dict"].items() if key.startswith(prefix)
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _no_checkpoint(checkpoint) from error
+    # A checkpoint names its network. Only ours are built, so that a file from elsewhere cannot name anything else.
+    package, _, name = str(node.pop("_target_", "")).rpartition(".")
+    if package != mfif.models.__name__ or name not in mfif.models.__all__:
+        known = ", ".join(mfif.models.__all__)
+        raise InputError(f"Expected {checkpoint} to name a network of mfif.models ({known}), got {name!r}.")
+    try:
+        with torch.device("meta"):  # takes no memory before it is known to be of the size of the weights
+            network: nn.Module = getattr(mfif.models, name)(**node)
+        network.load_state_dict(weights, assign=True)
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"The weights in {checkpoint} do not fit the network it names, {name}: {reason[:300]} "
+            "It was written by another version, or changed since."
+        ) from error
+    return network.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Content of a checkpoint; nothing in the file is executed.
+
+    Raises:
+        InputError: The file is no checkpoint.
+    """
+    try:
+        with ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch.load compares no checksums
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged content makes an unpickler raise anything
+        raise _no_checkpoint(path) from error
+    if damaged or not isinstance(content, dict) or "state_dict" not in content:
+        raise _no_checkpoint(path)
+    return content
+
+
+def _no_checkpoint(path: Path) -> InputError:
+    return InputError(
+        f"Expected {path} to be a checkpoint written by train.py, but it cannot be read as one. "
+        "Name a file such as runs/.../checkpoints/best.ckpt."
+    )
+
+
+def choose_device(device: str) -> torch.device:
+    """The device of a name; ``auto`` is a GPU if there is one.
+
+    Raises:
+        InputError: The device is not there.
+    """
+    if device == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator or torch.device("cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"Expected `device` to be one of this machine, got {device!r}. Try auto or cpu.") from error
+    return torch.device(device)
+
+
+@dataclass(frozen=True)
+class FuseResult:
+    """What `fuse` makes of images.
+
+    Attributes:
+        image: The fused image, in the type, range and layout of the images, an array for paths.
+        decision: For two images, the decision map, 1 where the first was taken; None with more, or where the method
+            works without one. ``(H, W)`` for arrays and paths, ``(1, H, W)`` or ``(B, 1, H, W)`` for tensors.
+        index: Number of the image, counted from 0, that each pixel came from, or that has the largest weight in it;
+            None where the method works without maps. Layout of `decision`, int16.
+        order: Numbers of the images that were fused, by the depth they are focused at; `mfif.fusion.depth` draws the
+            index by it.
+        skipped: What is wrong with the images left out, by their numbers.
+        motions: How images lay to the one they were aligned to, by their numbers; empty where none was asked for.
+    """
+
+    image: Any
+    decision: Any
+    index: Any
+    order: list[int]
+    skipped: dict[int, str]
+    motions: "dict[int, FrameMotion]"
+
+
+def fuse(
+    images: Sequence[Image],
+    method: str | Path | Method = "default",
+    *,
+    align: "Model | None" = None,
+    border: "Border" = "crop",
+    exposure: bool = False,
+    refine: str | Refinement | None = None,
+    blend_width: float = 0.0,
+    tile: int | None = 512,
+    device: str = "auto",
+    on_error: OnError = "raise",
+) -> FuseResult:
+    """Fuse images of one scene into one that is sharp everywhere.
+
+    The result does not depend on the order of the images, unless the method goes by it, as ``source_a`` does. Images
+    are read when they are needed: of many paths, about log2 of their number are in memory at a time where the method
+    compares two images. Methods that take all images at once hold all of them.
+
+    Args:
+        images: Two images or more: paths, arrays ``(H, W)`` or ``(H, W, C)``, or tensors ``(C, H, W)`` or
+            ``(B, C, H, W)``, with C = 1 for gray, 3 for RGB, and one more with an alpha channel. Integers of 8 or 16
+            bit have their full range, floats lie in [0, 1].
+        method: A name of the ``method`` group, a checkpoint, or what `load` returned.
+        align: The motion to undo first, see `mfif.fusion.align.align`; None leaves the images as they lie. Tensors
+            cannot be aligned.
+        border: Where images are aligned, ``"crop"`` to what all of them show, or ``"fill"`` with the nearest pixels.
+        exposure: Whether images that are aligned are made equally bright, too.
+        refine: What is done to the map in place of the method's own: a name of the ``refine`` group, or a function as
+            in `mfif.fusion.refine`; None leaves the method as it is.
+        blend_width: Pixels on each side of the seam over which the images are mixed, at last; 0 mixes none.
+        tile: Side in pixels of the tiles that larger images are cut into; None takes them whole. The result is the
+            same.
+        device: Where to compute; ``auto`` is a GPU if there is one.
+        on_error: ``"skip"`` leaves out images that cannot be read, ``"raise"`` stops.
+
+    Returns:
+        The fused image, with maps and notes. Where the map is 0 or 1, the image has a source's value exactly.
+
+    Raises:
+        InputError: An image cannot be read, the method cannot be loaded, takes another number of images, or has no
+            binary map to refine.
+        ValueError: There are fewer than two images, or they differ in shape or type.
+        TypeError: An image is of a kind that cannot be fused.
+
+    Example:
+        >>> import numpy as np
+        >>> near, far = np.zeros((8, 8), np.uint8), np.full((8, 8), 9, np.uint8)
+        >>> fuse([near, far], method="source_b").image[0, 0]
+        np.uint8(9)
+
+        Tensors, with the seam blended:
+
+        >>> near, far = torch.rand(2, 3, 32, 32)
+        >>> fuse([near, far], method="laplacian", blend_width=3).decision.shape
+        torch.Size([1, 32, 32])
+
+        A stack of files, and where it is near or far:
+
+        >>> result = fuse(sorted(Path("stack").glob("*.tif")), "laplacian", on_error="skip")  # doctest: +SKIP
+        >>> preview = depth_preview(result.index, result.order)  # doctest: +SKIP
+    """
+    place = choose_device(device)
+    configured = _configured(load(method) if isinstance(method, str | Path) else method, refine, blend_width, tile)
+    frames = Frames(dict(enumerate(images)), place)
+    portraits, skipped = frames.survey(on_error)
+    read, motions = frames.__getitem__, {}
+    if align is not None:
+        from mfif.fusion.aligned import AlignedFrames  # OpenCV, which the rest does without
+
+        aligned = AlignedFrames(frames, focus_order(portraits), align, border, exposure)
+        read, motions = aligned.__getitem__, aligned.motions
+    fused = fuse_stack(read, portraits, configured.to(place))
+    like = min(portraits)
+    return FuseResult(
+        frames.image_like(like, fused.image),
+        frames.map_like(like, fused.decision),
+        frames.map_like(like, fused.index),
+        fused.order,
+        skipped,
+        motions,
+    )
+
+
+def _configured(method: Method, refine: str | Refinement | None, blend_width: float, tile: int | None) -> Method:
+    """The method with what `fuse` was told about it."""
+    if isinstance(method, Fuser | ImageFuser):
+        method = replace(method, tile=tile)
+    if refine is None and not blend_width:
+        return method
+    if not isinstance(method, Fuser) or method.threshold is None:
+        raise InputError("Expected `refine` and `blend_width` only with a method that cuts its map to zeros and ones.")
+    own = load_refinement(refine) if isinstance(refine, str) else refine or method.refine
+    steps = {"own": own, "seam": BlendSeam(blend_width) if blend_width else None}
+    return replace(method, refine=InTurn({name: step for name, step in steps.items() if step is not None}))
+
+
+def load_refinement(name: str) -> Refinement | None:
+    """A refinement by its name in the ``refine`` group; None for ``none``.
+
+    Raises:
+        InputError: There is no such name.
+    """
+    names = sorted(path.stem for path in (CONFIG_DIR / "refine").glob("*.yaml"))
+    if name not in names:
+        raise InputError(f"There is no refinement {name!r}.{suggest(name, names)} Refinements: {', '.join(names)}.")
+    with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        node = hydra.compose(f"refine/{name}").get("refine")
+    refinement: Refinement | None = hydra.utils.instantiate(node, _convert_="all") if node else None
+    return refinement

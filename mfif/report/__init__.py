@@ -1,0 +1,1 @@
+"""Scores as tables, pictures and pages."""

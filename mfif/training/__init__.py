@@ -1,0 +1,1 @@
+"""What surrounds a training: its processes, its folder, what it survives, where it is tracked; sweeps."""
