@@ -76,20 +76,25 @@ def _name_checkpoints(config: DictConfig) -> None:
     """Make methods of the checkpoints of an evaluation, in place.
 
     One file keeps the name ``checkpoint``, several have the names given to them. They stand where ``checkpoint`` is
-    among the methods, or else last.
+    among the methods, or else last; one by the name of a method that waits for its weights goes there.
 
     Raises:
         InputError: A checkpoint is wanted and none is given, or the name of one is taken.
     """
     given, chosen = config.checkpoint, dict(config.method)
     wanted = chosen.pop("checkpoint", None)
+    files = dict(given) if isinstance(given, DictConfig) else {"checkpoint": given}
+    for name, node in chosen.items():
+        if node.get("checkpoint_or_name", "") is None:
+            if name not in files:
+                raise InputError(f"Expected the weights of {name}. Name them with checkpoint={{{name}:FILE}}.")
+            node.checkpoint_or_name = files.pop(name)
     if given is None:
         if wanted is not None:
             raise InputError(
                 "Expected a checkpoint to evaluate. Name it with checkpoint=FILE, or choose method=laplacian."
             )
         return
-    files = given if isinstance(given, DictConfig) else {"checkpoint": given}
     loads = {
         name: {"_target_": "mfif.fusion.inference.load", "checkpoint_or_name": file} for name, file in files.items()
     }

@@ -54,15 +54,16 @@ def test_every_option_composes_and_builds(
     if group in ("benchmark", "table"):
         overrides.append("benchmark.root=.")
     config = compose(entry, overrides, tmp_path)
-    if option == "method/checkpoint":
-        config.checkpoint = str(tmp_path / "none.ckpt")
+    awaits_weights = group == "method" and "checkpoint_or_name" in config.method[name]
+    if awaits_weights:
+        config.method[name].checkpoint_or_name = str(tmp_path / "none.ckpt")
     check_config(config)
     if group in ("experiment", "ablation", "debug"):
         return  # built and trained below, and in test_debug.py
     if group == "table":
         assert all(instantiate(config[part], _convert_="all") for part in ("method", "benchmark", "metrics"))
         return
-    if option == "method/checkpoint":
+    if awaits_weights:
         with pytest.raises(hydra.errors.InstantiationException, match="no checkpoint at"):
             instantiate(config.method)
         return

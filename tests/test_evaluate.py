@@ -150,6 +150,7 @@ def test_soft_maps(run: Run, network: Path, pair_folder: Path, tmp_path: Path) -
         (["method=[laplacian,mean]", "checkpoint={one:FILE}"], ["laplacian", "mean", "one"]),
         (["method=[laplacian,mean]", "checkpoint=FILE"], ["laplacian", "mean", "checkpoint"]),
         (["checkpoint={one:FILE,two:FILE}"], ["one", "two"]),
+        (["method=[paper,mean,cnn]", "checkpoint={one:FILE,cnn:FILE,paper:FILE}"], ["paper", "mean", "cnn", "one"]),
     ],
 )
 def test_checkpoints_become_methods(
@@ -266,6 +267,8 @@ def test_a_score_that_is_undefined_is_named(run: Run, tmp_path: Path) -> None:
         (["benchmark=folder", "benchmark.root=nowhere"], "nowhere"),
         (["benchmark=lytro"], "make data"),
         (["method=checkpoint"], "checkpoint=FILE"),
+        (["method=cnn"], "checkpoint={cnn:FILE}"),
+        (["method=cnn", "checkpoint={paper:nowhere.ckpt}"], "checkpoint={cnn:FILE}"),
         (["method=checkpoint", "checkpoint=nowhere.ckpt"], "nowhere.ckpt"),
         (["method=laplacain"], "Did you mean `laplacian`?"),
         (["benchmark=folder", "benchmark.rot=x"], "Did you mean `root`?"),

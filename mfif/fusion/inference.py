@@ -64,8 +64,8 @@ def _method_of(network: nn.Module) -> Method:
 
 def method_names() -> list[str]:
     """Names of the ``method`` group that need nothing but images: no checkpoint, and no true map."""
-    names = {path.stem for path in (CONFIG_DIR / "method").glob("*.yaml")}
-    return sorted(names - {"checkpoint", "ideal"})
+    nodes = {path.stem: OmegaConf.load(path) for path in (CONFIG_DIR / "method").glob("*.yaml")}
+    return sorted(name for name, node in nodes.items() if "checkpoint_or_name" not in node and name != "ideal")
 
 
 def load_network(checkpoint: Path) -> nn.Module:
