@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,14 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def no_job_left() -> Iterator[None]:
+    """Let no test find the job that Hydra ran in the one before."""
+    yield
+    if (hydra_config := sys.modules.get("hydra.core.hydra_config")) is not None:
+        hydra_config.HydraConfig.instance().cfg = None
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,7 @@ def test_help_answers_without_the_heavy_libraries(
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("python train.py experiment=", {"experiment=paper", "experiment=quick"}),
+        ("python train.py experiment=", {f"experiment={name.stem}" for name in (CONFIG_DIR / "experiment").iterdir()}),
         ("python train.py experiment=quick debug=o", {"debug=overfit"}),
         ("python train.py network.wid", {"network.width="}),
         ("python evaluate.py refine=s", {"refine=small_regions"}),

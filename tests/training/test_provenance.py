@@ -50,7 +50,7 @@ def test_what_is_written(config: DictConfig, checkout: Path, tmp_path: Path) -> 
     assert content["config"] == OmegaConf.to_container(config, resolve=True)
     assert content["git"] == {
         "revision": git(checkout, "rev-parse", "HEAD"),
-        "changed": ["mfif/training/provenance.py"],
+        "changed": ["mfif/provenance.py"],
         "untracked": ["new.py"],
     }
     assert content["machine"]["torch"] == torch.__version__
@@ -75,7 +75,7 @@ def test_each_part_of_a_run_keeps_its_own(config: DictConfig, checkout: Path, tm
 
 
 def test_a_checkout_of_something_else_is_not_named(config: DictConfig, checkout: Path, tmp_path: Path) -> None:
-    git(checkout, "rm", "-q", "--cached", "mfif/training/provenance.py")
+    git(checkout, "rm", "-q", "--cached", "mfif/provenance.py")
     write_provenance(config, tmp_path / "run")
     assert json.loads((tmp_path / "run" / "provenance.json").read_text())["git"] is None
     assert not (tmp_path / "run" / "git.diff").exists()
