@@ -38,6 +38,7 @@ demo: $(READY) ## train a small network (2 minutes on 2 cores), evaluate it, say
 	  hydra.run.dir=$(DEMO)/evaluate
 	@echo
 	@echo "Look at:"
+	@echo "  all of it         $(DEMO)/evaluate/report.html"
 	@echo "  fused images      $(DEMO)/evaluate/synthetic/checkpoint/*-fused.png"
 	@echo "  decision maps     $(DEMO)/evaluate/synthetic/checkpoint/*-map.png"
 	@echo "  differences       $(DEMO)/evaluate/synthetic/checkpoint/*-difference.png"
