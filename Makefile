@@ -72,7 +72,7 @@ bench-metrics: $(READY) ## measure the cost of every metric, beside careful nump
 	$(BIN)/python benchmarks/metrics.py
 
 kills: $(READY) ## kill 30 trainings at random moments, resume them, compare the weights
-	$(BIN)/python benchmarks/kills.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/kills.py
 
 fuzz: $(READY) ## feed 10,000 damaged images and checkpoints to loading and fusing
 	$(BIN)/python benchmarks/fuzz.py
