@@ -157,14 +157,25 @@ class SyntheticPairs:
         paths = self.photos.paths("val")
         generator = torch.Generator().manual_seed(self.seed)
         draws = self.synthesizer.draw(torch.arange(len(paths) * self.per_photo), generator)
-        return [
-            (f"{path.stem}-{turn + 1}", partial(self._make, path, turn, draws.part(index, index + 1)))
-            for index, (path, turn) in enumerate(product(paths, range(self.per_photo)))
-        ]
+        makers = []
+        for index, (place, turn) in enumerate(product(range(len(paths)), range(self.per_photo))):
+            name, behind = f"{paths[place].stem}-{turn + 1}", paths[place - 1]
+            makers.append((name, partial(self._make, name, paths[place], behind, draws.part(index, index + 1))))
+        return makers
 
-    def _make(self, path: Path, turn: int, draw: PairDraw) -> BenchmarkPair:
+    def _make(self, name: str, path: Path, behind: Path, draw: PairDraw) -> BenchmarkPair:
         photo = to_batch(read_image(path))
         white = torch.iinfo(photo.dtype).max
-        pair = self.synthesizer(photo.float() / white, draw)
-        a, b = ((source * white).round().to(photo.dtype) for source in (pair.a, pair.b))
-        return BenchmarkPair(f"{path.stem}-{turn + 1}", a, b, photo, pair.alpha)
+        background = _fitted(to_batch(read_image(behind)), photo) if self.synthesizer.backgrounds else photo
+        pair = self.synthesizer(photo.float() / white, draw, background.float() / torch.iinfo(background.dtype).max)
+        a, b, sharp = ((image * white).round().to(photo.dtype) for image in (pair.a, pair.b, pair.sharp))
+        return BenchmarkPair(name, a, b, sharp, pair.alpha)
+
+
+def _fitted(image: Tensor, like: Tensor) -> Tensor:
+    """An image in the size and channels of another: turned, repeated at its border and cut, as it needs."""
+    height, width = like.shape[-2:]
+    if (image.shape[-2] < image.shape[-1]) != (height < width):
+        image = image.mT
+    image = image[..., torch.arange(height) % image.shape[-2], :][..., torch.arange(width) % image.shape[-1]]
+    return image[:, :1].expand(-1, like.shape[1], -1, -1) if image.shape[1] != like.shape[1] else image

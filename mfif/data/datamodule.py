@@ -203,4 +203,5 @@ class SynthesizedPairs(LightningDataModule):
             return batch
         split: Split = "train" if self.trainer is None or self.trainer.training else "val"
         bank = self.banks[split] = self.banks[split].to(batch.crop.device)
-        return self.synthesizer(bank[batch.crop].float() / 255, batch)
+        sharp, background = (bank[index].float() / 255 for index in (batch.crop, batch.background))
+        return self.synthesizer(sharp, batch, background)

@@ -12,7 +12,12 @@ Boundary = Literal["selection", "spread"]
 
 
 def compose(
-    sharp: Tensor, kernel: Tensor, template: Tensor, exchange: Tensor, boundary: Boundary = "selection"
+    sharp: Tensor,
+    kernel: Tensor,
+    template: Tensor,
+    exchange: Tensor,
+    boundary: Boundary = "selection",
+    background: Tensor | None = None,
 ) -> FocusPair:
     """Blur the photograph and hand its sharp and its blurred part to two sources.
 
@@ -28,22 +33,37 @@ def compose(
     ``B(I) - I`` and the second by ``B(m)`` of that, so that a binary m takes at every pixel the source nearer to the
     photograph; only the photograph itself is out of reach in the band.
 
+    With a `background` J of its own behind the foreground I, the scene is ``m I + (1 - m) J``; the first source,
+    focused on the foreground, is ``m I + (1 - m) B(J)``, the second ``B(m I) + (1 - B(m)) J``. So the edges of the
+    template are edges of the scene, as where one thing stands before another.
+
     Args:
         sharp: Photographs, ``(B, C, H, W)`` in [0, 1].
         kernel: One blur kernel per sample, ``(B, K)`` or ``(B, K, K)``.
         template: One map per sample, ``(B, 1, H, W)`` in [0, 1]; 1 where the first source stays sharp.
         exchange: ``(B,)``, true where the two sources change places, and the map becomes its complement.
         boundary: What happens where sharp and blurred parts meet.
+        background: Photographs behind the first, ``(B, C, H, W)`` in [0, 1], with ``"spread"``; None for the same.
 
     Returns:
         The pair.
 
+    Raises:
+        ValueError: There is a `background` with another boundary than ``"spread"``.
+
     Source: sec. 3.1 of Zeng et al., ICASSP 2020. The spread: the alpha-matte boundary defocus model of Ma et al., IEEE
     TIP 2020, as the data of MFIF-GAN (Wang et al., 2021) are made: with the blurred photograph as blurred foreground.
     """
-    blurred = blur(sharp, kernel)
-    matte = blur(template, kernel) if boundary == "spread" else template
-    near, far = blend(sharp, blurred, template), blend(blurred, sharp, matte)
+    if background is not None:
+        if boundary != "spread":
+            raise ValueError(f"Expected `boundary` to be 'spread' with a `background`, got {boundary!r}.")
+        near = blend(sharp, blur(background, kernel), template)
+        far = blur(template * sharp, kernel) + (1 - blur(template, kernel)) * background
+        sharp = blend(sharp, background, template)
+    else:
+        blurred = blur(sharp, kernel)
+        matte = blur(template, kernel) if boundary == "spread" else template
+        near, far = blend(sharp, blurred, template), blend(blurred, sharp, matte)
     swap = exchange[:, None, None, None]
     a, b = torch.where(swap, far, near), torch.where(swap, near, far)
     return FocusPair(a, b, torch.where(swap, 1 - template, template), sharp)

@@ -1,6 +1,7 @@
 """Synthesize training pairs: draw the parameters on the CPU, apply them where the photographs are."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 import torch
@@ -8,6 +9,7 @@ from torch import Generator, Tensor
 
 from mfif.pair import FocusPair
 from mfif.synthesis.compose import Boundary, compose
+from mfif.synthesis.degrade import add_noise, compress, translate
 from mfif.synthesis.kernels import blur, gaussian_kernels
 from mfif.synthesis.sets import KernelSet, TemplateSet
 
@@ -21,6 +23,10 @@ class PairDraw(NamedTuple):
         template: Drawn parameters of the templates, ``(B, ...)``.
         exchange: Whether the sources change places, bool ``(B,)``.
         noise: Standard deviation of the noise of each sample, ``(B,)``.
+        background: Index of the photograph behind each sample's, ``(B,)``; its own where there is none.
+        softness: Standard deviation in pixels of the blur of the whole scene, ``(B,)``.
+        shift: How far the sources lie apart along y and x, in pixels, ``(B, 2)``.
+        quality: JPEG quality of both sources, ``(B,)``; 0 where they are not compressed.
         seed: Seed of the noise, which is drawn where it is added.
     """
 
@@ -29,13 +35,16 @@ class PairDraw(NamedTuple):
     template: Tensor
     exchange: Tensor
     noise: Tensor
+    background: Tensor
+    softness: Tensor
+    shift: Tensor
+    quality: Tensor
     seed: int
 
     def part(self, start: int, stop: int) -> "PairDraw":
         """The draw of some of the batch's pairs, with noise of its own."""
-        crop, kernel, template, exchange, noise, seed = self
-        part = slice(start, stop)
-        return PairDraw(crop[part], kernel[part], template[part], exchange[part], noise[part], seed + start)
+        *tensors, seed = self
+        return PairDraw(*(tensor[start:stop] for tensor in tensors), seed + start)
 
 
 class Synthesizer:
@@ -53,11 +62,18 @@ class Synthesizer:
         boundary: What happens where sharp and blurred parts meet: ``"selection"`` as in the paper, or ``"spread"``,
             where the blur of the foreground covers what lies beside it (see `compose`).
         edge: Standard deviation in pixels of the Gaussian that softens the edges of the templates; 0 keeps them hard.
+        backgrounds: Share of the pairs that have another photograph of the batch behind the foreground, with
+            ``"spread"`` (see `compose`).
+        softness: Largest standard deviation in pixels of a Gaussian blur of the whole scene: few photographs are sharp
+            to the pixel. Each sample draws its own uniformly from 0.
+        shift: Largest distance in pixels, along each axis, by which the sources lie apart; each moves by half of it.
+        jpeg: Smallest and largest JPEG quality of the sources; half of the samples are compressed. None spares all.
 
     Raises:
-        ValueError: `noise` or `edge` is negative, or `boundary` is neither of the two.
+        ValueError: A number is negative, `boundary` is neither of the two, `backgrounds` is no share or goes without
+            ``"spread"``, or `jpeg` is not made of qualities.
 
-    Source: sec. 3.1 of Zeng et al., ICASSP 2020; the noise and the soft edge are ours.
+    Source: sec. 3.1 of Zeng et al., ICASSP 2020; what comes after `exchange` is ours.
     """
 
     def __init__(
@@ -68,18 +84,30 @@ class Synthesizer:
         noise: float = 0.0,
         boundary: Boundary = "selection",
         edge: float = 0.0,
+        backgrounds: float = 0.0,
+        softness: float = 0.0,
+        shift: float = 0.0,
+        jpeg: Sequence[int] | None = None,
     ) -> None:
-        for name, value in {"noise": noise, "edge": edge}.items():
+        for name, value in {"noise": noise, "edge": edge, "softness": softness, "shift": shift}.items():
             if value < 0:
                 raise ValueError(f"Expected `{name}` to be zero or positive, got {value}.")
         if boundary not in get_args(Boundary):
             raise ValueError(f"Expected `boundary` to be 'selection' or 'spread', got {boundary!r}.")
+        if not 0 <= backgrounds <= 1 or (backgrounds and boundary != "spread"):
+            raise ValueError(f"Expected `backgrounds` to be a share, of the boundary 'spread', got {backgrounds}.")
+        if jpeg is not None and (len(jpeg) != 2 or not 1 <= jpeg[0] <= jpeg[1] <= 100):
+            raise ValueError(f"Expected `jpeg` to be two qualities, 1 <= low <= high <= 100, got {list(jpeg)}.")
         self.kernels = kernels
         self.templates = templates
         self.exchange = exchange
         self.noise = noise
         self.boundary: Boundary = boundary
         self.edge = edge
+        self.backgrounds = backgrounds
+        self.softness = softness
+        self.shift = shift
+        self.jpeg = None if jpeg is None else (int(jpeg[0]), int(jpeg[1]))
 
     @property
     def pairs_per_crop(self) -> int:
@@ -96,24 +124,41 @@ class Synthesizer:
         Returns:
             The draw, on the CPU.
         """
+        count = len(pair)
+        crop = pair // self.pairs_per_crop
         kernel = pair % self.kernels.variants
         template = pair // self.kernels.variants % self.templates.variants
-        coin = torch.rand(len(pair), generator=generator) < 0.5
-        return PairDraw(
-            crop=pair // self.pairs_per_crop,
+        coin = torch.rand(count, generator=generator) < 0.5
+        low, high = self.jpeg or (0, 0)
+        draw = PairDraw(
+            crop=crop,
             kernel=self.kernels.draw(kernel, generator),
             template=self.templates.draw(template, generator),
             exchange=coin & self.exchange,
-            noise=self.noise * torch.rand(len(pair), generator=generator),
+            noise=self.noise * torch.rand(count, generator=generator),
+            background=crop,
+            softness=torch.zeros(count),
+            shift=torch.zeros(count, 2),
+            quality=torch.zeros(count),
             seed=int(torch.randint(2**62, (), generator=generator)),
         )
+        # Drawn last, so that what is switched off leaves the draws before it as they were.
+        behind = torch.rand(count, generator=generator) < self.backgrounds
+        compressed = torch.rand(count, generator=generator) < 0.5
+        return draw._replace(
+            background=torch.where(behind, crop.roll(1), crop),
+            softness=self.softness * torch.rand(count, generator=generator),
+            shift=self.shift * (2 * torch.rand(count, 2, generator=generator) - 1),
+            quality=compressed * (low + (high - low) * torch.rand(count, generator=generator)),
+        )
 
-    def __call__(self, sharp: Tensor, draw: PairDraw) -> FocusPair:
+    def __call__(self, sharp: Tensor, draw: PairDraw, background: Tensor | None = None) -> FocusPair:
         """Apply a draw to photographs, on their device; one that is not square takes the centre of its template.
 
         Args:
             sharp: The draw's photographs, ``(B, C, H, W)`` in [0, 1].
             draw: What `draw` decided, on the device of `sharp`.
+            background: The draw's photographs behind those, same shape; None for the same.
 
         Returns:
             The pairs.
@@ -123,8 +168,20 @@ class Synthesizer:
         top, left = (side - height) // 2, (side - width) // 2
         template = self._soften(self.templates.render(draw.template, side))
         template = template[..., top : top + height, left : left + width]
-        pair = compose(sharp, self.kernels.render(draw.kernel), template, draw.exchange, self.boundary)
-        return self._add_noise(pair, draw) if self.noise else pair
+        if self.softness:
+            size = 2 * math.ceil(3 * self.softness) + 1
+            lens = gaussian_kernels(torch.full_like(draw.softness, size), draw.softness.clamp(min=1e-3), size)
+            sharp = blur(sharp, lens)
+            background = None if background is None else blur(background, lens)
+        pair = compose(
+            sharp,
+            self.kernels.render(draw.kernel),
+            template,
+            draw.exchange,
+            self.boundary,
+            background if self.backgrounds else None,
+        )
+        return self._degrade(pair, draw)
 
     def _soften(self, template: Tensor) -> Tensor:
         if not self.edge:
@@ -133,11 +190,13 @@ class Synthesizer:
         sigma = torch.full((len(template),), self.edge, device=template.device)
         return blur(template, gaussian_kernels(torch.full_like(sigma, size), sigma, size))
 
-    def _add_noise(self, pair: FocusPair, draw: PairDraw) -> FocusPair:
-        generator = torch.Generator(pair.a.device).manual_seed(draw.seed)
-        level = draw.noise[:, None, None, None]
-        noisy = [
-            (source + level * torch.randn(source.shape, generator=generator, device=source.device)).clamp(0, 1)
-            for source in (pair.a, pair.b)
-        ]
-        return pair._replace(a=noisy[0], b=noisy[1])
+    def _degrade(self, pair: FocusPair, draw: PairDraw) -> FocusPair:
+        a, b = pair.a, pair.b
+        if self.shift:
+            a, b = translate(a, draw.shift / 2), translate(b, -draw.shift / 2)
+        if self.noise:
+            generator = torch.Generator(a.device).manual_seed(draw.seed)
+            a, b = add_noise(a, draw.noise, generator), add_noise(b, draw.noise, generator)
+        if self.jpeg:
+            a, b = compress(a, draw.quality), compress(b, draw.quality)
+        return pair._replace(a=a, b=b)

@@ -125,3 +125,23 @@ def test_synthetic_pairs_carry_their_truth(photos: Path) -> None:
 def test_synthetic_pairs_refuse_nothing(photos: Path) -> None:
     with pytest.raises(ValueError, match="per_photo"):
         SyntheticPairs(FolderPhotos(str(photos)), Synthesizer(GaussianKernels(), PaperTemplates()), per_photo=0)
+
+
+@pytest.mark.parametrize("size", [(96, 72), (72, 96), (60, 200)], ids=str)
+def test_synthetic_pairs_stand_before_another_photograph(tmp_path: Path, size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (72, 96, 3), np.uint8)).save(tmp_path / "front.png")
+    behind = rng.integers(0, 256, (size[1], size[0]), np.uint8)
+    Image.fromarray(behind).save(tmp_path / "other.png")
+    options = {"boundary": "spread", "backgrounds": 1.0, "exchange": False}
+    synthesizer = Synthesizer(GaussianKernels((1.0, 2.0)), PaperTemplates(), **options)
+    source = FolderPhotos(str(tmp_path), val_root=str(tmp_path))
+    pair = SyntheticPairs(source, synthesizer, per_photo=1).pairs()[0][1]()
+    assert pair.sharp is not None
+    assert pair.alpha is not None
+    front = np.array(Image.open(tmp_path / "front.png"))
+    mask = (to_pixels(pair.alpha) == 1)[..., None]
+    assert np.array_equal(np.where(mask, to_pixels(pair.sharp), 0), np.where(mask, front, 0))
+    turned = behind.T if size[0] < size[1] else behind
+    expected = np.repeat(np.tile(turned, (3, 2))[:72, :96, None], 3, axis=2)
+    assert np.array_equal(np.where(mask, 0, to_pixels(pair.sharp)), np.where(mask, 0, expected))

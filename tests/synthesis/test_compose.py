@@ -117,3 +117,23 @@ def test_spread_far_from_the_edge_is_selection():
     assert torch.equal(spread.a, plain.a)
     changed = (spread.b != plain.b)[0, 0].any(0).nonzero()[:, 0].tolist()
     assert changed == list(range(17, 23))  # three pixels on each side of the edge
+
+
+def test_background_is_the_formula(case):
+    """A = m I + (1 - m) B(J), B = B(m I) + (1 - B(m)) J, computed by scipy."""
+    sharp, kernel, template, exchange = case
+    behind = torch.rand(sharp.shape, generator=torch.Generator().manual_seed(7))
+    pair = compose(sharp, kernel, template, exchange, "spread", behind)
+    front, back, matte = sharp.double(), behind.double(), template.double()
+    near = matte * front + (1 - matte) * scipy_blur(behind, kernel)
+    far = scipy_blur(matte * front, kernel) + (1 - scipy_blur(template, kernel)) * back
+    for n, swapped in enumerate(exchange.tolist()):
+        first, second = (far, near) if swapped else (near, far)
+        torch.testing.assert_close(pair.a[n].double(), first[n].double(), rtol=0, atol=1e-5)
+        torch.testing.assert_close(pair.b[n].double(), second[n].double(), rtol=0, atol=1e-5)
+    assert torch.equal(pair.sharp, torch.where(template == 1, sharp, behind))
+
+
+def test_background_wants_the_spread(case):
+    with pytest.raises(ValueError, match="Expected `boundary` to be 'spread' with a `background`, got 'selection'"):
+        compose(*case, background=case[0])

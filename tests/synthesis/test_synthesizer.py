@@ -16,6 +16,7 @@ from mfif.synthesis import (
     compose,
     paper_templates,
 )
+from mfif.synthesis.degrade import compress, translate
 
 
 def generator(seed=0):
@@ -52,6 +53,79 @@ def test_negative_noise():
 def test_negative_edge():
     with pytest.raises(ValueError, match="Expected `edge` to be zero or positive"):
         paper(edge=-0.1)
+
+
+def test_negative_softness_and_shift():
+    for name in ("softness", "shift"):
+        with pytest.raises(ValueError, match=f"Expected `{name}` to be zero or positive"):
+            paper(**{name: -0.1})
+
+
+@pytest.mark.parametrize("options", [{"backgrounds": 1.5, "boundary": "spread"}, {"backgrounds": 0.5}], ids=str)
+def test_backgrounds_that_cannot_be(options):
+    with pytest.raises(ValueError, match="Expected `backgrounds` to be a share, of the boundary 'spread'"):
+        paper(**options)
+
+
+@pytest.mark.parametrize("jpeg", [(0, 50), (60, 50), (50, 101), (50,)], ids=str)
+def test_qualities_that_cannot_be(jpeg):
+    with pytest.raises(ValueError, match="Expected `jpeg` to be two qualities"):
+        paper(jpeg=jpeg)
+
+
+def test_what_is_off_leaves_the_draws_as_they_were():
+    full = drawn(boundary="spread", backgrounds=0.5, softness=0.8, shift=1.0, jpeg=(40, 90))
+    draw, plain = (each.draw(torch.arange(40), generator()) for each in (full, drawn()))
+    for name in ("crop", "kernel", "template", "exchange", "noise"):
+        assert torch.equal(getattr(draw, name), getattr(plain, name))
+    assert torch.equal(plain.background, plain.crop)
+    assert not plain.softness.any()
+    assert not plain.shift.any()
+    assert not plain.quality.any()
+
+
+def test_draws_of_degradations():
+    synthesizer = drawn(boundary="spread", backgrounds=0.25, softness=0.8, shift=1.5, jpeg=(40, 90))
+    draw = synthesizer.draw(torch.arange(4000), generator())
+    behind = draw.background != draw.crop
+    assert behind.float().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert torch.equal(draw.background[behind], (draw.crop[behind] - 1) % 4000)  # the one before in the batch
+    assert kstest((draw.softness / 0.8).numpy(), "uniform").pvalue > 0.01
+    assert kstest((draw.shift[:, 0] / 3 + 0.5).numpy(), "uniform").pvalue > 0.01
+    compressed = draw.quality > 0
+    assert compressed.float().mean().item() == pytest.approx(0.5, abs=0.04)
+    assert kstest(((draw.quality[compressed] - 40) / 50).numpy(), "uniform").pvalue > 0.01
+
+
+def test_softness_blurs_the_whole_scene():
+    synthesizer = paper(softness=1.0, exchange=False)
+    sharp = photos(24)
+    draw = synthesizer.draw(torch.arange(24), generator())
+    pair = synthesizer(sharp, draw)
+    for number, sigma in enumerate(draw.softness.tolist()):
+        expected = gaussian_filter(sharp[number, 0].double().numpy(), max(sigma, 1e-3), mode="mirror", radius=3)
+        np.testing.assert_allclose(pair.sharp[number, 0].numpy(), expected, atol=1e-5)
+    assert torch.equal(blend(pair.a, pair.b, pair.alpha), pair.sharp)
+
+
+def test_sources_move_apart_and_are_compressed():
+    full, plain = (paper(exchange=False, **options) for options in ({"shift": 2.0, "jpeg": (50, 50)}, {}))
+    sharp = photos(24)
+    draw = full.draw(torch.arange(24), generator())
+    pair, still = full(sharp, draw), plain(sharp, draw)
+    assert torch.equal(pair.sharp, sharp)
+    assert torch.equal(pair.alpha, still.alpha)
+    for got, source, sign in ((pair.a, still.a, 1), (pair.b, still.b, -1)):
+        torch.testing.assert_close(got, compress(translate(source, sign * draw.shift / 2), draw.quality))
+
+
+def test_backgrounds_are_behind_where_they_are_drawn():
+    synthesizer = drawn(boundary="spread", backgrounds=0.5)
+    sharp, bank = photos(8), photos(16)[8:]
+    draw = synthesizer.draw(torch.arange(8), generator())
+    pair = synthesizer(sharp, draw, bank)
+    template = synthesizer.templates.render(draw.template, 32)
+    assert torch.equal(pair.sharp, torch.where(template == 1, sharp, bank))
 
 
 def test_unknown_boundary():
@@ -266,7 +340,7 @@ def test_on_the_accelerator():
     synthesizer = paper()
     sharp = photos(24, 3)
     draw = synthesizer.draw(torch.arange(24), generator())
-    there = PairDraw(*(field.cuda() for field in draw[:5]), draw.seed)
+    there = PairDraw(*(field.cuda() for field in draw[:-1]), draw.seed)
     for here, moved in zip(synthesizer(sharp, draw), synthesizer(sharp.cuda(), there), strict=True):
         assert moved.is_cuda
         torch.testing.assert_close(moved.cpu(), here, rtol=0, atol=2e-3)  # TF32

@@ -8,6 +8,7 @@ The synthesizer softens their edges where that is asked for.
 
 from mfif.synthesis.templates.blobs import BlobTemplates
 from mfif.synthesis.templates.constant import ConstantTemplates
+from mfif.synthesis.templates.mixture import MixtureTemplates
 from mfif.synthesis.templates.paper import PaperTemplates, paper_templates
 from mfif.synthesis.templates.shapes import HalfplaneTemplates, ShapeTemplates
 from mfif.synthesis.templates.superposed import SuperposedTemplates
@@ -16,6 +17,7 @@ __all__ = [
     "BlobTemplates",
     "ConstantTemplates",
     "HalfplaneTemplates",
+    "MixtureTemplates",
     "PaperTemplates",
     "ShapeTemplates",
     "SuperposedTemplates",

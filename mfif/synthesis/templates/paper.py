@@ -39,4 +39,4 @@ class PaperTemplates:
 
     def render(self, parameters: Tensor, size: int) -> Tensor:
         """Maps ``(B, 1, size, size)`` of the drawn indices."""
-        return paper_templates(size, parameters.device)[parameters]
+        return paper_templates(size, parameters.device)[parameters.long()]

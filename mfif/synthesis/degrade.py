@@ -1,0 +1,57 @@
+"""What happens to a source on its way from the scene to the file: it moves, it takes on noise, it is compressed."""
+
+import torch
+from kornia.enhance import jpeg_codec_differentiable
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def translate(image: Tensor, offset: Tensor) -> Tensor:
+    """Move every sample by its own offset, bilinearly, mirroring at the border.
+
+    Args:
+        image: ``(B, C, H, W)``.
+        offset: Along y and x in pixels, ``(B, 2)``; positive moves the content down and to the right.
+
+    Returns:
+        The moved images, shape of `image`.
+    """
+    height, width = image.shape[-2:]
+    scale = torch.tensor([2 / width, 2 / height], device=image.device, dtype=image.dtype)
+    transform = torch.zeros(len(image), 2, 3, device=image.device, dtype=image.dtype)
+    transform[:, 0, 0] = transform[:, 1, 1] = 1
+    transform[:, :, 2] = -offset.flip(1) * scale
+    grid = F.affine_grid(transform, list(image.shape), align_corners=False)
+    return F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+
+
+def add_noise(image: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
+    """Add Gaussian noise and clip to [0, 1].
+
+    Args:
+        image: ``(B, C, H, W)`` in [0, 1].
+        level: Standard deviation of each sample's noise, ``(B,)``.
+        generator: Source of the noise, on the device of `image`.
+
+    Returns:
+        The noisy images, shape of `image`.
+    """
+    noise = torch.randn(image.shape, generator=generator, device=image.device)
+    return (image + level[:, None, None, None] * noise).clamp(0, 1)
+
+
+def compress(image: Tensor, quality: Tensor) -> Tensor:
+    """Compress every sample as JPEG of its own quality does, and round to 8 bit.
+
+    Args:
+        image: ``(B, 1 or 3, H, W)`` in [0, 1].
+        quality: 1 to 100, as of libjpeg, ``(B,)``; where it is 0 the sample stays as it is.
+
+    Returns:
+        The compressed images, shape of `image`.
+
+    Source: ITU-T T.81 (1992), as `kornia.enhance.jpeg_codec_differentiable` computes it.
+    """
+    coded: Tensor = jpeg_codec_differentiable(image.expand(-1, 3, -1, -1), quality.clamp(min=1))
+    coded = (coded[:, : image.shape[1]] * 255).round() / 255
+    return torch.where((quality > 0)[:, None, None, None], coded, image)
