@@ -47,6 +47,23 @@ class Stream(nn.ModuleDict):
         return features[1:]
 
 
+def draw_weights(network: nn.Module) -> None:
+    """Draw the weights of a network whose last layer is named `alpha`, by He et al., ICCV 2015, and that one small."""
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+            if name == "alpha":
+                with torch.no_grad():
+                    layer.weight.mul_(0.1)
+
+
+def complement_exactly(score: Tensor, larger: Tensor) -> Tensor:
+    """The map of a score that changes its sign where the sources change places, by the larger of the two degrees."""
+    return torch.where(score < 0, 1 - larger, larger)
+
+
 class TwoStream(nn.Module):
     """Latent decision map of a pair of gray images, by two streams of residual blocks and a fusion head.
 
@@ -116,14 +133,9 @@ class TwoStream(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw the weights anew; the first map is close to one half everywhere, so that neither source leads."""
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        with torch.no_grad():
-            self.alpha.weight.mul_(0.1)
-            if self.squash != "sigmoid":
-                self.alpha.bias.fill_(0.5)  # type: ignore[union-attr]
+        draw_weights(self)
+        if self.squash != "sigmoid":
+            nn.init.constant_(self.alpha.bias, 0.5)  # type: ignore[arg-type]
 
     def features(self, a: Tensor, b: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Features after each block (C and D) of both sources; with `early_fusion` of both in one, and none."""
@@ -157,8 +169,7 @@ class TwoStream(nn.Module):
         # E and F are the same in both orders, and a difference only changes its sign. The larger of the two degrees of
         # focus is squashed and the other is what it leaves to one, which is exact; squashing both would round twice.
         score = score - self._score(features_b, fused, features_a)
-        larger = self._squash(score.abs() if self.squash == "sigmoid" else score.abs() + 0.5)
-        return torch.where(score < 0, 1 - larger, larger)
+        return complement_exactly(score, self._squash(score.abs() if self.squash == "sigmoid" else score.abs() + 0.5))
 
     def _score(self, features_a: list[Tensor], fused: Tensor, features_b: list[Tensor]) -> Tensor:
         """The last two layers."""

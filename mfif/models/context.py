@@ -1,0 +1,134 @@
+"""Two streams at half resolution whose map is decided in a wide context."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mfif.models.two_stream import ResidualBlock, Stream, complement_exactly, draw_weights
+
+
+class ContextTwoStream(nn.Module):
+    """Latent decision map of a pair of gray images, by two shared streams and the coarse context of their features.
+
+    The streams, the merging of low- and high-level features and the map are those of `mfif.models.TwoStream`. What
+    differs serves smooth regions, which only their surroundings can decide, at a cost a CPU can bear:
+
+    - The streams see blocks of 2x2 pixels as four channels, and the last layer gives four values of the map for each:
+      twice the width and field of view at the same cost.
+    - The mean of both sources around each pixel is taken off them first: focus shows in what remains.
+    - Their features also go, at 1/4, 1/8, ... of the resolution, through residual blocks and back up, each level added
+      to the one above; the result joins the features on the way to G.
+
+    Args:
+        width: Feature maps of the streams and of G; the context has twice as many.
+        levels: Resolutions of the context, the first of them 1/4.
+        antisymmetric: Whether swapping the sources gives exactly 1 - alpha, in every bit. What follows the streams
+            then sees both orders of their features, and the map is that of the difference.
+
+    Raises:
+        ValueError: `width` or `levels` is not positive.
+
+    Source: the streams, eq. (1), (2) of Zeng et al., ICASSP 2020; blocks of pixels as channels, Shi et al., CVPR 2016;
+    the context, a U-Net of sums (Ronneberger et al., MICCAI 2015). The combination is ours.
+
+    Example:
+        >>> network = ContextTwoStream(width=8)
+        >>> network(torch.rand(1, 1, 21, 30), torch.rand(1, 1, 21, 30)).shape
+        torch.Size([1, 1, 21, 30])
+    """
+
+    _MEAN_RADIUS = 4  # pixels on each side, of the mean that is taken off
+    _CONTRAST = 8.0  # about one over the standard deviation of what remains in photographs
+
+    def __init__(self, width: int = 32, levels: int = 3, antisymmetric: bool = True) -> None:
+        super().__init__()
+        if width < 1:
+            raise ValueError(f"Expected `width` to be positive, got {width}.")
+        if levels < 1:
+            raise ValueError(f"Expected `levels` to be positive, got {levels}.")
+        coarse = 2 * width
+        self.antisymmetric = antisymmetric
+        self.stride = 2 ** (levels + 1)
+        self.stream = Stream(width, inputs=4)
+        self.merge = nn.Conv2d(4 * width, coarse, kernel_size=3, padding=1)
+        self.down = nn.ModuleList(ResidualBlock(coarse) for _ in range(levels))
+        self.up = nn.ModuleList(ResidualBlock(coarse) for _ in range(levels - 1))
+        self.context = nn.Conv2d(coarse, width, kernel_size=1)
+        self.g = nn.Conv2d(5 * width, width, kernel_size=3, padding=1)
+        self.alpha = nn.Conv2d(width, 4, kernel_size=3, padding=1, bias=not antisymmetric)  # it would cancel
+        self.receptive_radius = _receptive_radius(levels) + self._MEAN_RADIUS
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, those that end a residual block small: else its many sums drown the last layer."""
+        draw_weights(self)
+        with torch.no_grad():
+            for block in self.modules():
+                if isinstance(block, ResidualBlock):
+                    block[1].weight.mul_(0.3)
+            self.alpha.weight.mul_(0.2)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Estimate the degree of focus of `a` against `b`.
+
+        Args:
+            a: First source, gray, ``(B, 1, H, W)`` in [0, 1].
+            b: Second source, same shape.
+
+        Returns:
+            Decision map ``(B, 1, H, W)`` in [0, 1], float32; 1 where `a` is in focus.
+        """
+        height, width = a.shape[-2:]
+        a, b = _pad(a, self.stride), _pad(b, self.stride)
+        mean = self._local_mean((a + b) / 2)
+        of_a, of_b = self._features(self._CONTRAST * (a - mean), self._CONTRAST * (b - mean))
+        score = self._score(of_a + of_b)
+        if not self.antisymmetric:
+            return F.pixel_shuffle(score, 2)[..., :height, :width].sigmoid()
+        score = F.pixel_shuffle(score - self._score(of_b + of_a), 2)[..., :height, :width]
+        return complement_exactly(score, score.abs().sigmoid())
+
+    def _local_mean(self, image: Tensor) -> Tensor:
+        side = 2 * self._MEAN_RADIUS + 1
+        rows = F.avg_pool2d(F.pad(image, [self._MEAN_RADIUS] * 4, mode="replicate"), (side, 1), stride=1)
+        return F.avg_pool2d(rows, (1, side), stride=1)
+
+    def _features(self, a: Tensor, b: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Features after each block, at half resolution, of both sources."""
+        if self.antisymmetric:  # a batch of both could compute its halves with different roundings
+            of_a, of_b = (self.stream(F.pixel_unshuffle(source, 2)) for source in (a, b))
+            return of_a, of_b
+        both = [part.unflatten(0, (2, -1)) for part in self.stream(F.pixel_unshuffle(torch.cat([a, b]), 2))]
+        return [first for first, _ in both], [second for _, second in both]
+
+    def _score(self, features: list[Tensor]) -> Tensor:
+        """Degrees of focus, before the sigmoid, of the 2x2 pixels of each block."""
+        merged = torch.cat(features, dim=1)
+        context = F.interpolate(self.context(self._context(merged)), scale_factor=2.0, mode="bilinear")
+        score: Tensor = self.alpha(self.g(torch.cat([merged, context], dim=1)).relu()).float()
+        return score
+
+    def _context(self, merged: Tensor) -> Tensor:
+        """What coarser levels make of the features of both streams, at half their resolution."""
+        level = self.merge(F.avg_pool2d(merged, 2)).relu()
+        ways = [self.down[0](level)]
+        for block in list(self.down)[1:]:
+            ways.append(block(F.avg_pool2d(ways[-1], 2)))
+        level = ways.pop()
+        for block, way in zip(self.up, reversed(ways), strict=True):
+            level = block(F.interpolate(level, scale_factor=2.0, mode="bilinear") + way)
+        return level
+
+
+def _receptive_radius(levels: int) -> int:
+    """Pixels on each side that a decision may depend on: 3x3 layers at each scale, and the pixels of their blocks."""
+    layers = {2: 5 + 2, 4: 1 + 2 + 2 * (levels > 1)} | {
+        2 ** (level + 2): 4 - 2 * (level == levels - 1) for level in range(1, levels)
+    }
+    return sum(scale * count for scale, count in layers.items()) + 2 * 2 ** (levels + 1)
+
+
+def _pad(image: Tensor, stride: int) -> Tensor:
+    """The image with its last rows and columns repeated up to multiples of the stride."""
+    height, width = image.shape[-2:]
+    return F.pad(image, (0, -width % stride, 0, -height % stride), mode="replicate")
