@@ -157,7 +157,7 @@ class SyntheticPairs:
         paths = self.photos.paths("val")
         generator = torch.Generator().manual_seed(self.seed)
         draws = self.synthesizer.draw(torch.arange(len(paths) * self.per_photo), generator)
-        makers = []
+        makers: list[tuple[str, PairLoader]] = []
         for index, (place, turn) in enumerate(product(range(len(paths)), range(self.per_photo))):
             name, behind = f"{paths[place].stem}-{turn + 1}", paths[place - 1]
             makers.append((name, partial(self._make, name, paths[place], behind, draws.part(index, index + 1))))

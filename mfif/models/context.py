@@ -65,7 +65,8 @@ class ContextTwoStream(nn.Module):
         with torch.no_grad():
             for block in self.modules():
                 if isinstance(block, ResidualBlock):
-                    block[1].weight.mul_(0.3)
+                    _, outer = block
+                    outer.weight.mul_(0.3)  # type: ignore[operator]
             self.alpha.weight.mul_(0.2)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
@@ -110,7 +111,7 @@ class ContextTwoStream(nn.Module):
 
     def _context(self, merged: Tensor) -> Tensor:
         """What coarser levels make of the features of both streams, at half their resolution."""
-        level = self.merge(F.avg_pool2d(merged, 2)).relu()
+        level: Tensor = self.merge(F.avg_pool2d(merged, 2)).relu()
         ways = [self.down[0](level)]
         for block in list(self.down)[1:]:
             ways.append(block(F.avg_pool2d(ways[-1], 2)))
@@ -121,11 +122,12 @@ class ContextTwoStream(nn.Module):
 
 
 def _receptive_radius(levels: int) -> int:
-    """Pixels on each side that a decision may depend on: 3x3 layers at each scale, and the pixels of their blocks."""
-    layers = {2: 5 + 2, 4: 1 + 2 + 2 * (levels > 1)} | {
-        2 ** (level + 2): 4 - 2 * (level == levels - 1) for level in range(1, levels)
-    }
-    return sum(scale * count for scale, count in layers.items()) + 2 * 2 ** (levels + 1)
+    """Pixels on each side that a decision may depend on: by the 3x3 layers of each resolution, and by its blocks."""
+    radius = 2 * 7  # streams, G and alpha
+    for level in range(levels):
+        layers = (2 if level == levels - 1 else 4) + (level == 0)
+        radius += 2 ** (level + 2) * layers
+    return radius + 2 ** (levels + 2)  # places within the largest block, and the neighbours that enlarging mixes
 
 
 def _pad(image: Tensor, stride: int) -> Tensor:

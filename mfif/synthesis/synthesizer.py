@@ -43,8 +43,7 @@ class PairDraw(NamedTuple):
 
     def part(self, start: int, stop: int) -> "PairDraw":
         """The draw of some of the batch's pairs, with noise of its own."""
-        *tensors, seed = self
-        return PairDraw(*(tensor[start:stop] for tensor in tensors), seed + start)
+        return PairDraw._make([*(field[start:stop] for field in self[:-1]), self.seed + start])
 
 
 class Synthesizer:
