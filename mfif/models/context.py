@@ -40,7 +40,7 @@ class ContextTwoStream(nn.Module):
     _MEAN_RADIUS = 4  # pixels on each side, of the mean that is taken off
     _CONTRAST = 8.0  # about one over the standard deviation of what remains in photographs
 
-    def __init__(self, width: int = 32, levels: int = 3, antisymmetric: bool = True) -> None:
+    def __init__(self, width: int = 16, levels: int = 3, antisymmetric: bool = True) -> None:
         super().__init__()
         if width < 1:
             raise ValueError(f"Expected `width` to be positive, got {width}.")
