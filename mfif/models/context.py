@@ -7,6 +7,33 @@ from torch.nn import functional as F
 from mfif.models.two_stream import ResidualBlock, Stream, complement_exactly, draw_weights
 
 
+class PairConv(nn.Conv2d):
+    """A 3x3 layer on the features of two sources side by side, in one order and the other.
+
+    Args:
+        width: Feature maps of a source.
+        outputs: Feature maps that it gives.
+        context: Further maps, of each order, beside those of the sources.
+    """
+
+    def __init__(self, width: int, outputs: int, context: int = 0) -> None:
+        super().__init__(2 * width + context, outputs, kernel_size=3, padding=1)
+        self.parts = [width, width, context]
+
+    def forward(self, sources: Tensor, context: Tensor | None = None) -> Tensor:
+        """Features ``(2 B, outputs, H, W)``, of all pairs in their order and then of all in the other.
+
+        Args:
+            sources: Features of all first sources, then of all second ones, ``(2 B, width, H, W)``.
+            context: Maps of all pairs in their order and then of all in the other, ``(2 B, context, H, W)``.
+        """
+        # Parts of the weights on parts of the input, whose copies side by side would cost a third of the layer.
+        first, second, rest = self.weight.split(self.parts, dim=1)
+        other = F.conv2d(sources, second, padding=1).unflatten(0, (2, -1)).flip(0).flatten(0, 1)
+        features = F.conv2d(sources, first, self.bias, padding=1).add_(other)
+        return features if context is None else features.add_(F.conv2d(context, rest, padding=1))
+
+
 class ContextTwoStream(nn.Module):
     """Latent decision map of a pair of gray images, by two shared streams and the coarse context of their features.
 
@@ -50,11 +77,11 @@ class ContextTwoStream(nn.Module):
         self.antisymmetric = antisymmetric
         self.stride = 2 ** (levels + 1)
         self.stream = Stream(width, inputs=4)
-        self.merge = nn.Conv2d(4 * width, coarse, kernel_size=3, padding=1)
+        self.merge = PairConv(2 * width, coarse)
         self.down = nn.ModuleList(ResidualBlock(coarse) for _ in range(levels))
         self.up = nn.ModuleList(ResidualBlock(coarse) for _ in range(levels - 1))
         self.context = nn.Conv2d(coarse, width, kernel_size=1)
-        self.g = nn.Conv2d(5 * width, width, kernel_size=3, padding=1)
+        self.g = PairConv(2 * width, width, width)
         self.alpha = nn.Conv2d(width, 4, kernel_size=3, padding=1, bias=not antisymmetric)  # it would cancel
         self.receptive_radius = _receptive_radius(levels) + self._MEAN_RADIUS
         self.reset_parameters()
@@ -82,11 +109,15 @@ class ContextTwoStream(nn.Module):
         height, width = a.shape[-2:]
         a, b = _pad(a, self.stride), _pad(b, self.stride)
         mean = self._local_mean((a + b) / 2)
-        of_a, of_b = self._features(self._CONTRAST * (a - mean), self._CONTRAST * (b - mean))
-        score = self._score(of_a + of_b)
+        sources = torch.cat([a - mean, b - mean]) * self._CONTRAST
+        features = torch.cat(self.stream(F.pixel_unshuffle(sources, 2)), dim=1)
+        context = self._context(self.merge(F.avg_pool2d(features, 2)).relu_())
+        score = self.alpha(self.g(features, context).relu_()).float()
+        score = F.pixel_shuffle(score, 2)[..., :height, :width]
+        forth, back = score.chunk(2)
         if not self.antisymmetric:
-            return F.pixel_shuffle(score, 2)[..., :height, :width].sigmoid()
-        score = F.pixel_shuffle(score - self._score(of_b + of_a), 2)[..., :height, :width]
+            return forth.sigmoid()
+        score = forth - back
         return complement_exactly(score, score.abs().sigmoid())
 
     def _local_mean(self, image: Tensor) -> Tensor:
@@ -94,31 +125,19 @@ class ContextTwoStream(nn.Module):
         rows = F.avg_pool2d(F.pad(image, [self._MEAN_RADIUS] * 4, mode="replicate"), (side, 1), stride=1)
         return F.avg_pool2d(rows, (1, side), stride=1)
 
-    def _features(self, a: Tensor, b: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Features after each block, at half resolution, of both sources."""
-        if self.antisymmetric:  # a batch of both could compute its halves with different roundings
-            of_a, of_b = (self.stream(F.pixel_unshuffle(source, 2)) for source in (a, b))
-            return of_a, of_b
-        both = [part.unflatten(0, (2, -1)) for part in self.stream(F.pixel_unshuffle(torch.cat([a, b]), 2))]
-        return [first for first, _ in both], [second for _, second in both]
-
-    def _score(self, features: list[Tensor]) -> Tensor:
-        """Degrees of focus, before the sigmoid, of the 2x2 pixels of each block."""
-        merged = torch.cat(features, dim=1)
-        context = F.interpolate(self.context(self._context(merged)), scale_factor=2.0, mode="bilinear")
-        score: Tensor = self.alpha(self.g(torch.cat([merged, context], dim=1)).relu()).float()
-        return score
-
-    def _context(self, merged: Tensor) -> Tensor:
-        """What coarser levels make of the features of both streams, at half their resolution."""
-        level: Tensor = self.merge(F.avg_pool2d(merged, 2)).relu()
+    def _context(self, level: Tensor) -> Tensor:
+        """What all levels make of the merged features at a quarter of the resolution, back at half of it."""
         ways = [self.down[0](level)]
         for block in list(self.down)[1:]:
             ways.append(block(F.avg_pool2d(ways[-1], 2)))
         level = ways.pop()
         for block, way in zip(self.up, reversed(ways), strict=True):
-            level = block(F.interpolate(level, scale_factor=2.0, mode="bilinear") + way)
-        return level
+            level = block(_doubled(level) + way)
+        return _doubled(self.context(level))
+
+
+def _doubled(image: Tensor) -> Tensor:
+    return F.interpolate(image, scale_factor=2.0, mode="bilinear")
 
 
 def _receptive_radius(levels: int) -> int:

@@ -21,7 +21,7 @@ class ResidualBlock(nn.ModuleList):
     def forward(self, features: Tensor) -> Tensor:
         """Features ``(B, width, H, W)`` to such features."""
         inner, outer = self
-        refined: Tensor = outer(inner(features).relu()).relu() + features
+        refined: Tensor = outer(inner(features).relu_()).relu_() + features
         return refined
 
 
@@ -41,7 +41,7 @@ class Stream(nn.ModuleDict):
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features after each block, ``(B, width, H, W)``, of images ``(B, inputs, H, W)``; with two, C and D."""
         first, *blocks = self.values()
-        features = [first(image).relu()]
+        features = [first(image).relu_()]
         for block in blocks:
             features.append(block(features[-1]))
         return features[1:]
