@@ -76,7 +76,8 @@ def _name_checkpoints(config: DictConfig) -> None:
     """Make methods of the checkpoints of an evaluation, in place.
 
     One file keeps the name ``checkpoint``, several have the names given to them. They stand where ``checkpoint`` is
-    among the methods, or else last; one by the name of a method that waits for its weights goes there.
+    among the methods, or else last; one by the name of a method that waits for its weights, or ships with some, goes
+    there.
 
     Raises:
         InputError: A checkpoint is wanted and none is given, or the name of one is taken.
@@ -84,20 +85,20 @@ def _name_checkpoints(config: DictConfig) -> None:
     given, chosen = config.checkpoint, dict(config.method)
     wanted = chosen.pop("checkpoint", None)
     files = dict(given) if isinstance(given, DictConfig) else {"checkpoint": given}
+    load = "mfif.fusion.inference.load"
     for name, node in chosen.items():
-        if node.get("checkpoint_or_name", "") is None:
-            if name not in files:
-                raise InputError(f"Expected the weights of {name}. Name them with checkpoint={{{name}:FILE}}.")
-            node.checkpoint_or_name = files.pop(name)
+        waits = node.get("checkpoint_or_name", "") is None
+        if name in files and (waits or node["_target_"] == f"{load}_shipped"):
+            chosen[name] = {"_target_": load, "checkpoint_or_name": files.pop(name)}
+        elif waits:
+            raise InputError(f"Expected the weights of {name}. Name them with checkpoint={{{name}:FILE}}.")
     if given is None:
         if wanted is not None:
             raise InputError(
                 "Expected a checkpoint to evaluate. Name it with checkpoint=FILE, or choose method=laplacian."
             )
         return
-    loads = {
-        name: {"_target_": "mfif.fusion.inference.load", "checkpoint_or_name": file} for name, file in files.items()
-    }
+    loads = {name: {"_target_": load, "checkpoint_or_name": file} for name, file in files.items()}
     if taken := [str(name) for name in loads if name in chosen]:
         raise InputError(f"Expected checkpoints to have names of their own, got {', '.join(taken)}, which is a method.")
     position = list(config.method).index("checkpoint") if wanted is not None else len(chosen)

@@ -17,9 +17,12 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     info = commands.add_parser(
         "info",
         help="say what a checkpoint is",
-        description="Say what a checkpoint is: its network, its training and its scores. Nothing in it is executed.",
+        description="Say what a checkpoint is: its network, its training and its scores. Nothing in it is executed. Of "
+        "weights that ship with mfif, show their card.",
     )
-    info.add_argument("checkpoint", type=Path, metavar="CKPT", help="a file written by train.py")
+    info.add_argument(
+        "checkpoint", type=Path, metavar="CKPT", help="a file written by train.py, or default, fast or paper"
+    )
     info.set_defaults(run=_info)
 
     export = commands.add_parser(
@@ -32,6 +35,12 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     export.add_argument("checkpoint", type=Path, metavar="CKPT", help="a file written by train.py")
     export.add_argument("--onnx", type=Path, metavar="FILE", help="write ONNX")
     export.add_argument("--torch-export", type=Path, metavar="FILE", help="write a program for torch.export.load")
+    export.add_argument(
+        "--safetensors",
+        type=Path,
+        metavar="FILE",
+        help="write the weights in half precision, for --method and mfif.load",
+    )
     export.add_argument("--force", action="store_true", help="replace files that exist")
     export.set_defaults(run=_export)
 
@@ -39,9 +48,15 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
 def _info(options: argparse.Namespace) -> int:
     from omegaconf import OmegaConf
 
-    from mfif.fusion.inference import load_network, read_checkpoint
+    from mfif.fusion.weights import SHIPPED, SUFFIX, load_network, read_checkpoint, shipped_weights
 
+    if str(options.checkpoint) in SHIPPED:
+        print(shipped_weights(str(options.checkpoint)).with_suffix(".md").read_text().rstrip())
+        return 0
     network = load_network(options.checkpoint)
+    print(f"network      {type(network).__name__}, {sum(map(_size, network.parameters())):,} parameters")
+    if options.checkpoint.suffix == SUFFIX:
+        return 0
     content = read_checkpoint(options.checkpoint)
     configuration = content["hyper_parameters"]["configuration"]
     try:
@@ -49,7 +64,6 @@ def _info(options: argparse.Namespace) -> int:
         plain = OmegaConf.to_yaml(OmegaConf.create(shown))
     except ValueError as error:
         raise InputError(f"The configuration in {options.checkpoint} is not made of plain values: {error}.") from error
-    print(f"network      {type(network).__name__}, {sum(map(_size, network.parameters())):,} parameters")
     print(f"trained      {content.get('global_step', '?')} iterations, {content.get('epoch', '?')} epochs")
     for name, score in _scores(content).items():
         print(f"best         {name} {score:.4f}")
@@ -73,15 +87,18 @@ def _scores(content: dict[str, Any]) -> dict[str, float]:
 
 
 def _export(options: argparse.Namespace) -> int:
-    if options.onnx is None and options.torch_export is None:
-        raise InputError("Expected --onnx FILE, --torch-export FILE or both.")
-    for path in (options.onnx, options.torch_export):
+    if options.onnx is None and options.torch_export is None and options.safetensors is None:
+        raise InputError("Expected --onnx FILE, --torch-export FILE or --safetensors FILE.")
+    for path in (options.onnx, options.torch_export, options.safetensors):
         if path is not None and path.exists() and not options.force:
             raise InputError(f"{path} exists and is kept. Replace it with --force.")
 
     from mfif.fusion.export import export_onnx, export_program
-    from mfif.fusion.inference import load_network
+    from mfif.fusion.weights import load_network, save_weights
 
+    if options.safetensors is not None:
+        save_weights(options.checkpoint, options.safetensors)
+        print(f"{options.safetensors}: weights in half precision")
     network = load_network(options.checkpoint)
     for write, path in ((export_onnx, options.onnx), (export_program, options.torch_export)):
         if path is not None:

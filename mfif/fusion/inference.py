@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import ZipFile
 
 import hydra
 import torch
@@ -18,6 +17,7 @@ from mfif.fusion.frames import Frames, Image, OnError
 from mfif.fusion.fusers import ChannelByChannel, Fuser, ImageFuser, Method
 from mfif.fusion.refine import BlendSeam, GuidedFilter, InTurn, Refinement, RemoveSmallRegions
 from mfif.fusion.stack import focus_order, fuse_stack
+from mfif.fusion.weights import load_network, shipped_weights
 
 if TYPE_CHECKING:
     from mfif.fusion.align import Border
@@ -28,7 +28,8 @@ def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> 
     """Load a method to fuse with.
 
     Args:
-        checkpoint_or_name: A checkpoint of ``train.py``, or a name of the ``method`` group (see `method_names`).
+        checkpoint_or_name: A checkpoint of ``train.py``, weights of ``mfif export``, or a name of the ``method`` group
+            (see `method_names`).
         device: Where it shall run.
 
     Returns:
@@ -54,6 +55,18 @@ def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> 
     )
 
 
+def load_shipped(name: str) -> Method:
+    """Load a network that ships with the package.
+
+    Args:
+        name: One of `mfif.fusion.weights.SHIPPED`.
+
+    Returns:
+        The method, on the CPU; its map is thresholded at 0.5 and is not refined.
+    """
+    return _method_of(load_network(shipped_weights(name)))
+
+
 def _method_of(network: nn.Module) -> Method:
     if getattr(network, "gives_image", False):
         return ImageFuser(ChannelByChannel(network))
@@ -66,69 +79,6 @@ def method_names() -> list[str]:
     """Names of the ``method`` group that need nothing but images: no checkpoint, and no true map."""
     nodes = {path.stem: OmegaConf.load(path) for path in (CONFIG_DIR / "method").glob("*.yaml")}
     return sorted(name for name, node in nodes.items() if "checkpoint_or_name" not in node and name != "ideal")
-
-
-def load_network(checkpoint: Path) -> nn.Module:
-    """Build the network of a checkpoint and load its weights; nothing in the file is executed.
-
-    Args:
-        checkpoint: A file written by ``train.py``.
-
-    Returns:
-        The network, in evaluation mode, on the CPU.
-
-    Raises:
-        InputError: The file is no checkpoint of ours, or its weights do not fit the network it names.
-    """
-    content = read_checkpoint(checkpoint)
-    try:
-        node = dict(content["hyper_parameters"]["configuration"]["network"])
-        prefix = "network."
-        weights = {
-            key.removeprefix(prefix): value for key, value in content["state_dict"].items() if key.startswith(prefix)
-        }
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _no_checkpoint(checkpoint) from error
-    # A checkpoint names its network. Only ours are built, so that a file from elsewhere cannot name anything else.
-    package, _, name = str(node.pop("_target_", "")).rpartition(".")
-    if package != mfif.models.__name__ or name not in mfif.models.__all__:
-        known = ", ".join(mfif.models.__all__)
-        raise InputError(f"Expected {checkpoint} to name a network of mfif.models ({known}), got {name!r}.")
-    try:
-        with torch.device("meta"):  # takes no memory before it is known to be of the size of the weights
-            network: nn.Module = getattr(mfif.models, name)(**node)
-        network.load_state_dict(weights, assign=True)
-    except (RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"The weights in {checkpoint} do not fit the network it names, {name}: {reason[:300]} "
-            "It was written by another version, or changed since."
-        ) from error
-    return network.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Content of a checkpoint; nothing in the file is executed.
-
-    Raises:
-        InputError: The file is no checkpoint.
-    """
-    try:
-        with ZipFile(path) as archive:
-            damaged = archive.testzip()  # torch.load compares no checksums
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged content makes an unpickler raise anything
-        raise _no_checkpoint(path) from error
-    if damaged or not isinstance(content, dict) or "state_dict" not in content:
-        raise _no_checkpoint(path)
-    return content
-
-
-def _no_checkpoint(path: Path) -> InputError:
-    return InputError(
-        f"Expected {path} to be a checkpoint written by train.py, but it cannot be read as one. "
-        "Name a file such as runs/.../checkpoints/best.ckpt."
-    )
 
 
 def choose_device(device: str) -> torch.device:

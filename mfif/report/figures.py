@@ -20,7 +20,7 @@ from torch import Tensor
 from mfif.data.benchmarks import to_batch
 from mfif.errors import InputError
 from mfif.files import replacing
-from mfif.fusion.inference import load_network
+from mfif.fusion.weights import load_network
 from mfif.images import Pixels, read_image
 from mfif.models import TwoStream
 from mfif.pair import luma

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from mfif.errors import InputError
-from mfif.fusion.inference import read_checkpoint
+from mfif.fusion.weights import read_checkpoint
 
 
 def find_checkpoint(resume: str | None, module: LightningModule, max_steps: int) -> Path | None:

@@ -16,8 +16,9 @@ import mfif
 from mfif.classical import ConstantMap
 from mfif.errors import InputError
 from mfif.fusion.fusers import Fuser, ImageFuser
-from mfif.fusion.inference import FuseResult, choose_device, load, load_network, method_names
+from mfif.fusion.inference import FuseResult, choose_device, load, method_names
 from mfif.fusion.refine import GuidedFilter, RemoveSmallRegions
+from mfif.fusion.weights import load_network
 from mfif.models import Cnn, MFNet, PixelCnn, TwoStream
 
 
