@@ -246,6 +246,10 @@ def fuse(
 
         >>> result = fuse(sorted(Path("stack").glob("*.tif")), "laplacian", on_error="skip")  # doctest: +SKIP
         >>> preview = depth_preview(result.index, result.order)  # doctest: +SKIP
+
+        Pictures larger than memory, from files into a file:
+
+        >>> fuse(["near.tif", "far.tif"], output="fused.tif", maps=False).image.shape  # doctest: +SKIP
     """
     place = choose_device(device)
     configured = _configured(load(method) if isinstance(method, str | Path) else method, refine, blend_width, tile)
@@ -260,6 +264,7 @@ def fuse(
         read, motions = aligned.__getitem__, aligned.motions
     fused = fuse_stack(read, portraits, configured.to(place), scratch or whole, indexed=maps)
     like = min(portraits)
+    image: Any
     if output is not None:
         image, decision = write_bands(tiff_name(output), fused, frames.metadata), fused.decision
     else:

@@ -98,9 +98,10 @@ class Scratch:
         except OSError as error:
             raise write_error(self._folder, error) from error
         _, width, channels = rows.shape
+        kind, size = rows.dtype, width * channels  # so that what is returned holds no rows
 
         def read(top: int, bottom: int) -> NDArray[Any]:
-            file.seek(top * width * channels * rows.itemsize)
-            return np.fromfile(file, rows.dtype, (bottom - top) * width * channels)
+            file.seek(top * size * kind.itemsize)
+            return np.fromfile(file, kind, (bottom - top) * size)
 
         return FileRaster(read, (height, width, channels), band.dtype, self._device)

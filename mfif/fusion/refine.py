@@ -54,7 +54,7 @@ class RemoveSmallRegions:
         for (mask,) in regions:
             for value in (True, False):
                 flip_small_regions(mask, value, smallest_kept)
-        return torch.from_numpy(regions).to(decision)
+        return torch.from_numpy(regions.view(np.uint8)).to(decision)
 
 
 class GuidedFilter:

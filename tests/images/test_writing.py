@@ -187,13 +187,6 @@ def test_quality_of_jpeg(tmp_path):
     assert sizes[0] < sizes[1]
 
 
-def test_tiff_is_limited_to_its_offsets(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "_TIFF_ROOM", 100)
-    with pytest.raises(InputError, match="13x11 pixels are too many for a TIFF"):
-        write_image(tmp_path / "a.tif", RGB)
-    assert os.listdir(tmp_path) == []
-
-
 @pytest.mark.parametrize("shape", [(11, 7), (11, 7, 2), (11, 7, 3), (11, 7, 4)], ids=str)
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_strips_make_the_file_that_the_whole_makes(tmp_path: Path, kind: type, shape: tuple[int, ...]) -> None:
