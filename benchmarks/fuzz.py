@@ -92,10 +92,16 @@ def whole_files() -> dict[str, bytes]:
                 path = Path(folder, f"{name}.{ending}")
                 write_image(path, pixels, Metadata(*carried.values()))
                 files[path.name] = path.read_bytes()
+        tagged = Metadata(*carried.values(), b"<rdf:RDF xmp:Rating='4' tiff:Orientation='6'/>", b"\x1c\2\x78\0\4bug.")
+        for ending in ("jpg", "png", "tif"):
+            write_image(Path(folder, f"tagged.{ending}"), flat[..., :3], tagged)
+            files[f"tagged.{ending}"] = Path(folder, f"tagged.{ending}").read_bytes()
     planes = {"photometric": "rgb", "planarconfig": "separate"}
     for name, pixels, options in (
         ("planes-16.tif", deep[..., :3].transpose(2, 0, 1), planes),
         ("deflate-16.tif", deep[..., :3], {"photometric": "rgb", "compression": "zlib"}),
+        ("strips.tif", flat[..., :3], {"photometric": "rgb", "compression": "zlib", "rowsperstrip": 5}),
+        ("tiles.tif", flat[..., :3], {"photometric": "rgb", "compression": "zlib", "tile": (16, 16)}),
     ):
         stream = io.BytesIO()
         tifffile.imwrite(stream, pixels, metadata=None, **options)
@@ -238,6 +244,7 @@ def _try_image(broken: Path, whole: Path) -> str:
     except ValueError:  # another size, type or number of channels
         return "read"
     write_image(broken.with_name("fused.tif"), result.image, read_photo(broken).metadata)
+    fuse([broken, whole], "default", device="cpu", output=broken.with_name("streamed.tif"))
     return "fused"
 
 

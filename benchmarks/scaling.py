@@ -1,8 +1,9 @@
 """Time and memory of fusing, from 0.25 to 100 megapixels, and of stacks: `make bench-scaling`.
 
-Every figure comes from a process of its own that fuses uncompressed TIFF files, made beforehand, into an array. Seconds
-are those of `mfif.fuse`, reading included, once libraries are loaded; the peak is the resident memory of the
-whole process, with interpreter and libraries. It takes Linux to tell.
+Every figure comes from a process of its own that fuses uncompressed TIFF files, made beforehand, into an array, or with
+`--streaming` into an array and into a file, strip by strip. Seconds are those of `mfif.fuse`, reading included, once
+libraries are loaded; the peak is the resident memory of the whole process, with interpreter and libraries. It takes
+Linux to tell.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from skimage.data import astronaut
 
 RESULTS = Path(__file__).parent / "results"
 PAIRS = (0.25, 1, 4, 16, 50, 100)
+STREAMED_PAIRS = (25, 100, 200)
 NETWORK_PAIRS = (0.25, 1, 4)
 NETWORK_WIDTH = 16
 LEVELS = 6  # of blur
@@ -47,8 +49,8 @@ def frames(count: int, megapixels: float, folder: Path) -> list[Path]:
     return paths
 
 
-def fuse_once(method: str, paths: list[str]) -> dict[str, float]:
-    """Fuse files with a method, in this process."""
+def fuse_once(method: str, into: str, paths: list[str]) -> dict[str, float]:
+    """Fuse files with a method, in this process, into memory or a file beside them."""
     import torch
 
     import mfif
@@ -60,7 +62,8 @@ def fuse_once(method: str, paths: list[str]) -> dict[str, float]:
     chosen = mfif.Fuser(TwoStream(NETWORK_WIDTH)) if method == "network" else method
     mfif.fuse(list(np.zeros((2, 64, 64, 3), np.uint8)), chosen, device="cpu")
     begin = time.perf_counter()
-    mfif.fuse(paths, chosen, device="cpu")
+    output = Path(paths[0]).with_name("fused.tif") if into == "file" else None
+    mfif.fuse(paths, chosen, device="cpu", output=output, maps=output is None)
     seconds = time.perf_counter() - begin
     # Not `resource.getrusage`, which may give the peak of the parent.
     status = Path("/proc/self/status").read_text()
@@ -68,40 +71,44 @@ def fuse_once(method: str, paths: list[str]) -> dict[str, float]:
     return {"seconds": seconds, "peak_mb": peak_kb * 1024 / 1e6}
 
 
-def measure(method: str, count: int, megapixels: float) -> dict[str, object]:
+def measure(method: str, count: int, megapixels: float, into: str) -> dict[str, object]:
     """Fuse synthetic frames in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         paths = frames(count, megapixels, Path(folder))
-        command = [sys.executable, __file__, "--once", method, *map(str, paths)]
+        command = [sys.executable, __file__, "--once", method, into, *map(str, paths)]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return {"method": method, "frames": count, "megapixels": megapixels, **json.loads(output)}
+    return {"method": method, "frames": count, "megapixels": megapixels, "into": into, **json.loads(output)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--once", nargs="+", metavar=("METHOD", "FILE"), help=argparse.SUPPRESS)
-    parser.add_argument("--largest", type=float, default=100, metavar="MEGAPIXELS", help="skip what is larger")
+    parser.add_argument("--once", nargs="+", metavar="WORD", help=argparse.SUPPRESS)
+    parser.add_argument("--largest", type=float, default=200, metavar="MEGAPIXELS", help="skip what is larger")
     parser.add_argument("--stack", type=int, default=30, metavar="FRAMES", help="of 20 megapixels; 0 for none")
+    parser.add_argument("--streaming", action="store_true", help="compare memory and file as the place of the result")
     options = parser.parse_args()
     if options.once:
-        method, *paths = options.once
-        print(json.dumps(fuse_once(method, paths)))
+        method, into, *paths = options.once
+        print(json.dumps(fuse_once(method, into, paths)))
         return
     import torch
 
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
-    path = RESULTS / "scaling-cpu.json"
+    path = RESULTS / ("streaming-cpu.json" if options.streaming else "scaling-cpu.json")
     RESULTS.mkdir(exist_ok=True)
-    cases = [(method, 2, size) for method in ("laplacian", "default") for size in PAIRS]
-    cases += [("network", 2, size) for size in NETWORK_PAIRS]
-    cases += [("default", options.stack, 20)] if options.stack else []
+    cases = [(method, 2, size, "memory") for method in ("laplacian", "default") for size in PAIRS]
+    cases += [("network", 2, size, "memory") for size in NETWORK_PAIRS]
+    cases += [("default", options.stack, 20, "memory")] if options.stack else []
+    if options.streaming:
+        cases = [("default", 2, size, into) for size in STREAMED_PAIRS for into in ("memory", "file")]
+        cases += [("default", options.stack, 20, "file")] if options.stack else []
     rows = []
-    print(f"{'method':12}{'frames':>7}{'megapixels':>12}{'seconds':>10}{'peak MB':>10}")
-    for method, count, size in cases:
+    print(f"{'method':12}{'into':>8}{'frames':>7}{'megapixels':>12}{'seconds':>10}{'peak MB':>10}")
+    for method, count, size, into in cases:
         if size <= options.largest:
-            rows.append(measure(method, count, size))
+            rows.append(measure(method, count, size, into))
             seconds, peak = rows[-1]["seconds"], rows[-1]["peak_mb"]
-            print(f"{method:12}{count:>7}{size:>12g}{seconds:>10.2f}{peak:>10.0f}", flush=True)
+            print(f"{method:12}{into:>8}{count:>7}{size:>12g}{seconds:>10.2f}{peak:>10.0f}", flush=True)
             path.write_text(json.dumps({"machine": machine, "torch": torch.__version__, "rows": rows}, indent=1) + "\n")
     print(f"Written to {path}.")
 

@@ -16,6 +16,7 @@ class ConstantMap:
     """
 
     by_place = True
+    receptive_radius = 0
 
     def __init__(self, value: float) -> None:
         if not 0 <= value <= 1:

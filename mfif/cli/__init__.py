@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except MemoryError:
-        print("error: Not enough memory. Take a smaller --tile, fewer images or smaller ones.", file=sys.stderr)
+        print("error: Not enough memory. Take .tif files for input and output, or a smaller --tile.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted. No half file is left, and a batch goes on where it stopped.", file=sys.stderr)

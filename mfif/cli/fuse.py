@@ -30,7 +30,8 @@ In a batch, pairs are found by their names (beetle-A.jpg beside beetle-B.jpg, or
 any other subfolder with images is a stack. What is there already is passed over, so that an interrupted batch goes on.
 
 Pixels keep their depth (8 or 16 bit), colour and transparency, and the file the colour profile and camera data of the
-first source. Where the map is not blended, every pixel is a pixel of a source, unchanged; so take PNG or TIFF.
+first source. Where the map is not blended, every pixel is a pixel of a source, unchanged; so take PNG or TIFF. From
+TIFF to TIFF, pictures need not fit into memory: they are read and written strip by strip.
 """
 _MAX_PIXELS = 200_000_000
 _MODELS = ("auto", "translation", "similarity", "affine", "homography")

@@ -10,7 +10,7 @@ from mfif.errors import InputError
 if TYPE_CHECKING:
     from mfif.fusion.inference import FuseResult
     from mfif.fusion.registration import FrameMotion
-    from mfif.images import Metadata, Pixels
+    from mfif.images import Pixels
 
 MAPS = ("decision_map", "index_map", "depth_preview")
 """Names of the options that ask for a picture beside the fused one."""
@@ -40,13 +40,28 @@ def fuse_files(
     if "decision_map" in maps and len(images) > 2:
         raise InputError("A decision map tells two images apart. Ask for --index-map with more.")
 
-    from mfif.fusion.inference import fuse
+    from mfif.files import replacing
+    from mfif.fusion.output import SUFFIXES
     from mfif.images import write_image
 
-    metadata = _metadata(images, output, options.on_error)
+    _check_depth(images, output, options.on_error)
     start = time.perf_counter()
+    if output.suffix.lower() in SUFFIXES:  # written while it is fused
+        with replacing(output) as temporary:
+            result = _fuse(images, options, temporary, maps)
+            _write_maps(maps, result)
+    else:
+        result = _fuse(images, options, None, maps)
+        _write_maps(maps, result)
+        write_image(output, result.image, result.metadata, options.quality)
+    return _summary(images, output, maps, options, result, time.perf_counter() - start)
+
+
+def _fuse(images: list[Path], options: argparse.Namespace, output: Path | None, maps: dict[str, Path]) -> "FuseResult":
+    from mfif.fusion.inference import fuse
+
     try:
-        result = fuse(
+        return fuse(
             images,
             options.method,
             align=options.align,
@@ -57,6 +72,8 @@ def fuse_files(
             tile=options.tile or None,
             device=options.device,
             on_error="skip" if options.on_error == "skip" else "raise",
+            output=output,
+            maps=bool(maps),
         )
     except InputError:
         raise
@@ -66,11 +83,14 @@ def fuse_files(
         if "memory" not in str(error):
             raise
         raise MemoryError from error
+
+
+def _write_maps(maps: dict[str, Path], result: "FuseResult") -> None:
+    from mfif.images import write_image
+
     pictures = {name: _picture(name, result) for name in maps}
     for name, path in maps.items():
         write_image(path, pictures[name])
-    write_image(output, result.image, metadata, options.quality)
-    return _summary(images, output, maps, options, result, time.perf_counter() - start)
 
 
 def _check_outputs(images: list[Path], outputs: list[Path], replace: bool) -> None:
@@ -87,20 +107,19 @@ def _check_outputs(images: list[Path], outputs: list[Path], replace: bool) -> No
             raise InputError(f"{path} exists and is kept. Replace it with --force, or choose another name.")
 
 
-def _metadata(images: list[Path], output: Path, on_error: str) -> "Metadata | None":
-    """Metadata of the first image that can be read; raises if the output cannot hold its depth."""
-    from mfif.images import check_writable, read_photo
+def _check_depth(images: list[Path], output: Path, on_error: str) -> None:
+    """Raise if the output cannot hold the depth of the first image that can be read."""
+    from mfif.images import check_writable, is_deep
 
     for path in images:
         try:
-            pixels, metadata = read_photo(path)
+            deep = is_deep(path)
         except InputError:
             if on_error == "stop":
                 raise
             continue
-        check_writable(output, deep=pixels.itemsize == 2)
-        return metadata
-    return None
+        check_writable(output, deep)
+        return
 
 
 def _picture(name: str, result: "FuseResult") -> "Pixels":
@@ -108,6 +127,8 @@ def _picture(name: str, result: "FuseResult") -> "Pixels":
     import numpy as np
 
     if name == "decision_map" and result.decision is not None:
+        if result.decision.dtype == np.uint8:
+            return result.decision * np.uint8(255)  # type: ignore[no-any-return]
         levels: Pixels = np.rint(255 * result.decision).astype(np.uint8)
         return levels
     if name == "index_map" and result.index is not None:

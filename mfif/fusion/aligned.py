@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import overload
 
-from torch import Tensor
-
 from mfif.fusion.align import Border, Box, common_box, resample
 from mfif.fusion.frames import Frames, to_batch
+from mfif.fusion.rasters import Scratch
 from mfif.fusion.registration import FrameMotion, Image, Model, choose_reference, register
+from mfif.fusion.tiles import Raster
 
 
 class AlignedFrames:
@@ -19,6 +19,7 @@ class AlignedFrames:
         model: What motions to allow, see `mfif.fusion.registration.register`.
         border: ``"crop"`` to what all frames cover, or ``"fill"`` with the nearest pixel of the frame.
         exposure: Whether frames are brought to the brightness of the one they are aligned to.
+        scratch: Where aligned frames wait for their use; None leaves them in memory.
 
     Attributes:
         motions: What was found for each frame, by its number.
@@ -29,7 +30,13 @@ class AlignedFrames:
     """
 
     def __init__(
-        self, frames: Frames, numbers: Sequence[int], model: Model, border: Border = "crop", exposure: bool = False
+        self,
+        frames: Frames,
+        numbers: Sequence[int],
+        model: Model,
+        border: Border = "crop",
+        exposure: bool = False,
+        scratch: Scratch | None = None,
     ) -> None:
         arrays = _Arrays(frames, numbers)
         reference = choose_reference(arrays)
@@ -37,12 +44,13 @@ class AlignedFrames:
         height, width = arrays[reference].shape[:2]
         self.motions: dict[int, FrameMotion] = dict(zip(numbers, motions, strict=True))
         self._box = common_box(motions, height, width) if border == "crop" else Box(0, 0, height, width)
-        self._frames, self._exposure = frames, exposure
+        self._frames, self._exposure, self._scratch = frames, exposure, scratch
 
-    def __getitem__(self, number: int) -> Tensor:
+    def __getitem__(self, number: int) -> Raster:
         """An aligned frame as ``(1, C, H, W)``."""
         moved = resample(self._frames.array(number), self.motions[number], self._box, self._exposure)
-        return to_batch(moved).to(self._frames.device)
+        frame = to_batch(moved).to(self._frames.device)
+        return frame if self._scratch is None else self._scratch([frame], len(moved))
 
 
 class _Arrays(Sequence[Image]):

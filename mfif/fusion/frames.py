@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mfif.errors import InputError
+from mfif.fusion.rasters import FileRaster, OpaqueRaster, Scratch, with_alpha
 from mfif.fusion.stack import Portrait, portray
-from mfif.images import read_photo
+from mfif.fusion.tiles import Raster, as_tensor
+from mfif.images import Metadata, open_strips, read_photo
 
 Image = Tensor | NDArray[Any] | str | Path
 OnError = Literal["raise", "skip"]
@@ -25,18 +27,24 @@ class Frames:
         images: By their numbers: paths, arrays ``(H, W)`` or ``(H, W, C)``, or tensors ``(C, H, W)`` or
             ``(B, C, H, W)``; C is 1 for gray, 3 for RGB, and one more with an alpha channel.
         device: Where their batches are wanted.
+        scratch: Where images of files wait that cannot be read by parts; None reads all of them into memory.
+
+    Attributes:
+        metadata: What the first file that can be read carries beside its pixels.
 
     Raises:
         ValueError: There are fewer than two.
     """
 
-    def __init__(self, images: Mapping[int, Image], device: torch.device) -> None:
+    def __init__(self, images: Mapping[int, Image], device: torch.device, scratch: Scratch | None = None) -> None:
         if len(images) < 2:
             raise ValueError(f"Expected `images` to be at least two images, got {len(images)}.")
         self.images = images
         self.device = device
+        self.metadata = Metadata()
         self._channels = 0
-        self._read = lru_cache(maxsize=2)(lambda number: to_batch(read_array(self.images[number])).to(self.device))
+        self._scratch = scratch
+        self._read = lru_cache(maxsize=2)(self._read_anew)
 
     def survey(self, on_error: OnError) -> tuple[dict[int, Portrait], dict[int, str]]:
         """Read every image once.
@@ -57,7 +65,8 @@ class Frames:
         kinds: dict[str, int] = {}
         for number in self.images:
             try:
-                frame = self._read(number)
+                frame, metadata = self._read(number)
+                portrait = portray(frame)
             except InputError as error:
                 if on_error == "raise":
                     raise
@@ -68,19 +77,33 @@ class Frames:
                 described = " and ".join(f"{self._name(number)} of {kind}" for kind, number in kinds.items())
                 raise ValueError(f"Expected `images` to have one size, number of channels and type, got {described}.")
             self._channels = max(self._channels, frame.shape[1])
-            portraits[number] = portray(frame)
+            self.metadata = self.metadata if portraits else metadata
+            portraits[number] = portrait
         if len(portraits) < 2:
             reasons = " ".join(skipped.values())
             raise InputError(f"Expected at least two images that can be read, got {len(portraits)}. {reasons}")
         return portraits, skipped
 
-    def __getitem__(self, number: int) -> Tensor:
+    def __getitem__(self, number: int) -> Raster:
         """An image as ``(B, C, H, W)``, once surveyed; opaque where it has no alpha channel and another one has."""
-        frame = self._read(number)
+        frame, _ = self._read(number)
         if frame.shape[1] == self._channels:
             return frame
-        white = 1 if frame.dtype.is_floating_point else torch.iinfo(frame.dtype).max
-        return torch.cat([frame, torch.full_like(frame[:, :1], white)], dim=1)
+        return with_alpha(frame) if isinstance(frame, Tensor) else OpaqueRaster(frame)
+
+    def _read_anew(self, number: int) -> tuple[Raster, Metadata]:
+        image = self.images[number]
+        if not isinstance(image, str | Path):
+            return to_batch(image).to(self.device), Metadata()
+        if self._scratch is None:
+            pixels, metadata = read_photo(image)
+            return to_batch(pixels).to(self.device), metadata
+        strips = open_strips(Path(image))
+        if strips is not None:
+            kind = torch.from_numpy(np.empty(0, strips.dtype)).dtype
+            return FileRaster(strips.read, strips.shape, kind, self.device), strips.metadata
+        pixels, metadata = read_photo(image)
+        return self._scratch([to_batch(pixels)], len(pixels)), metadata
 
     def array(self, number: int) -> NDArray[Any]:
         """An image as an array ``(H, W)`` or ``(H, W, C)``, once surveyed.
@@ -90,7 +113,7 @@ class Frames:
         """
         if isinstance(self.images[number], Tensor):
             raise TypeError("Expected `images` to be arrays or paths where they are aligned, got tensors.")
-        array: NDArray[Any] = self.image_like(number, self[number])  # type: ignore[assignment]
+        array: NDArray[Any] = self.image_like(number, as_tensor(self[number]))  # type: ignore[assignment]
         return array
 
     def image_like(self, number: int, image: Tensor) -> Tensor | NDArray[Any]:
@@ -114,17 +137,6 @@ class Frames:
     def _name(self, number: int) -> str:
         image = self.images[number]
         return str(image) if isinstance(image, str | Path) else f"image {number}"
-
-
-def read_array(image: Image) -> Tensor | NDArray[Any]:
-    """What a path leads to, ``(H, W)`` or ``(H, W, C)``; an array or a tensor as it is.
-
-    Raises:
-        InputError: It cannot be read.
-    """
-    if not isinstance(image, str | Path):
-        return image
-    return read_photo(image).pixels
 
 
 def to_batch(image: Tensor | NDArray[Any]) -> Tensor:
@@ -151,7 +163,7 @@ def to_batch(image: Tensor | NDArray[Any]) -> Tensor:
     return batch
 
 
-def _describe(frame: Tensor) -> str:
+def _describe(frame: Raster) -> str:
     batch, channels, height, width = frame.shape
     of_batch = f"{batch} x " if batch > 1 else ""
     return f"{of_batch}{height} x {width} pixels, {'RGB' if channels > 2 else 'gray'}, {frame.dtype}"

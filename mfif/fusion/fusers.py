@@ -1,6 +1,6 @@
 """The call all methods answer: images in their own type in; the fused image and, where there is one, its map out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, Self
 
@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from mfif.errors import InputError
-from mfif.fusion.levels import blend_levels, colour, from_unit, to_unit
-from mfif.fusion.refine import Refinement
-from mfif.fusion.tiles import tiled
+from mfif.fusion.levels import blend_bands, blend_levels, colour, from_unit, to_unit
+from mfif.fusion.refine import Refinement, refined
+from mfif.fusion.tiles import Raster, as_tensor, bands, whole
 from mfif.pair import binarize, luma
 
 
@@ -84,14 +84,25 @@ class Fuser:
             ValueError: The sources differ in shape or type, or floats lie outside of [0, 1].
             InputError: There are not two of them.
         """
+        parts, decision = self.fuse_by_bands(sources)
+        return Fusion(whole(parts, sources[0].shape[-2]), decision.float())
+
+    def fuse_by_bands(self, sources: Sequence[Raster]) -> tuple[Iterator[Tensor], Tensor]:
+        """Fuse two sources that may stay in files, as `fuse` does.
+
+        Returns:
+            The fused image band by band from the top, each computed when it is asked for, and the decision map
+            ``(B, 1, H, W)``, of uint8 where it is one of zeros and ones.
+        """
         check_sources(sources)
         if len(sources) != 2:
             raise InputError(_wants_two(self.estimator, len(sources)))
         a, b = sources
         if self.threshold is None and hasattr(self.estimator, "fuse"):
-            return self._fuse_at_once(a, b)
-        decision = self.decision_map(a, b)
-        return Fusion(blend_levels(a, b, decision), decision)
+            image, decision = self._fuse_at_once(as_tensor(a), as_tensor(b))
+            return iter([image]), decision
+        decision = self.refined(self._decided(a, b), a, b)
+        return blend_bands(a, b, decision), decision
 
     def decision_map(self, a: Tensor, b: Tensor) -> Tensor:
         """Decide for each pixel.
@@ -103,20 +114,23 @@ class Fuser:
         Returns:
             ``(B, 1, H, W)``; 1 where `a` is in focus. The result of tiles is that of the whole image.
         """
-        return self.refined(self._tiled(self._decide, a, b), a, b)
+        return self.refined(self._decided(a, b), a, b).float()
 
-    def focus_map(self, image: Tensor) -> Tensor | None:
-        """Degree of focus of one source, ``(B, 1, H, W)``; None where the method only compares two."""
-        return self._tiled(self._focus, image) if hasattr(self.estimator, "focus") else None
+    def focus_bands(self, image: Raster) -> Iterator[Tensor] | None:
+        """Degree of focus of one source, ``(B, 1, H, W)``, in bands; None where the method only compares two."""
+        return self._bands(self._focus, image) if hasattr(self.estimator, "focus") else None
 
-    def refined(self, decision: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    def refined(self, decision: Tensor, a: Raster, b: Raster) -> Tensor:
         """A map of zeros and ones ``(B, 1, H, W)`` of two sources, refined if that is part of the method."""
-        return decision if self.refine is None else self.refine(decision, a, b)
+        return decision if self.refine is None else refined(decision, a, b, self.refine)
+
+    def _decided(self, a: Raster, b: Raster) -> Tensor:
+        return whole(self._bands(self._decide, a, b), a.shape[-2])
 
     @torch.no_grad()
     def _decide(self, a: Tensor, b: Tensor) -> Tensor:
         alpha = self.estimator(self._view(a), self._view(b))
-        return alpha if self.threshold is None else binarize(alpha, self.threshold)
+        return alpha if self.threshold is None else binarize(alpha, self.threshold).to(torch.uint8)
 
     @torch.no_grad()
     def _focus(self, image: Tensor) -> Tensor:
@@ -135,9 +149,9 @@ class Fuser:
         unit = to_unit(colour(image))
         return unit if getattr(self.estimator, "takes_colour", False) else luma(unit)
 
-    def _tiled(self, call: Callable[..., Tensor], *images: Tensor) -> Tensor:
+    def _bands(self, call: Callable[..., Tensor], *images: Raster) -> Iterator[Tensor]:
         halo, stride = getattr(self.estimator, "receptive_radius", None), getattr(self.estimator, "stride", 1)
-        return tiled(call, images, self.tile, halo, stride)
+        return bands(call, images, self.tile, halo, stride)
 
 
 @dataclass(frozen=True)
@@ -170,9 +184,14 @@ class ImageFuser:
         Raises:
             ValueError: The sources differ in shape or type, or floats lie outside of [0, 1].
         """
+        parts, _ = self.fuse_by_bands(sources)
+        return Fusion(whole(parts, sources[0].shape[-2]), None)
+
+    def fuse_by_bands(self, sources: Sequence[Raster]) -> tuple[Iterator[Tensor], None]:
+        """Fuse sources that may stay in files; the image comes as of `Fuser.fuse_by_bands`."""
         check_sources(sources)
         halo, stride = getattr(self.estimator, "receptive_radius", None), getattr(self.estimator, "stride", 1)
-        return Fusion(tiled(self._fuse, sources, self.tile, halo, stride), None)
+        return bands(self._fuse, sources, self.tile, halo, stride), None
 
     @torch.no_grad()
     def _fuse(self, *sources: Tensor) -> Tensor:
@@ -239,7 +258,7 @@ class IdealFuser:
         return Fusion(blend_levels(a, b, self.truth), self.truth)
 
 
-def check_sources(sources: Sequence[Tensor]) -> None:
+def check_sources(sources: Sequence[Raster]) -> None:
     """Raise unless there are at least two sources, all of one shape and type.
 
     Args:

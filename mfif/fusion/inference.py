@@ -1,7 +1,7 @@
 """Load a method by name or from its checkpoint, and fuse images of any kind with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,13 @@ from mfif.config import CONFIG_DIR
 from mfif.errors import InputError, suggest
 from mfif.fusion.frames import Frames, Image, OnError
 from mfif.fusion.fusers import ChannelByChannel, Fuser, ImageFuser, Method
+from mfif.fusion.output import tiff_name, write_bands
+from mfif.fusion.rasters import Scratch
 from mfif.fusion.refine import BlendSeam, GuidedFilter, InTurn, Refinement, RemoveSmallRegions
 from mfif.fusion.stack import focus_order, fuse_stack
+from mfif.fusion.tiles import whole
 from mfif.fusion.weights import load_network, shipped_weights
+from mfif.images import Metadata
 
 if TYPE_CHECKING:
     from mfif.fusion.align import Border
@@ -102,15 +106,18 @@ class FuseResult:
     """What `fuse` makes of images.
 
     Attributes:
-        image: The fused image, in the type, range and layout of the images, an array for paths.
+        image: The fused image, in the type, range and layout of the images, an array for paths; with `output`, that
+            file as an array which is read where it is looked at.
         decision: For two images, the decision map, 1 where the first was taken; None with more, or where the method
-            works without one. ``(H, W)`` for arrays and paths, ``(1, H, W)`` or ``(B, 1, H, W)`` for tensors.
+            works without one. ``(H, W)`` for arrays and paths, ``(1, H, W)`` or ``(B, 1, H, W)`` for tensors; float32,
+            but with `output` uint8 where all are zeros and ones.
         index: Number of the image, counted from 0, that each pixel came from, or that has the largest weight in it;
             None where the method works without maps. Layout of `decision`, int16.
         order: Numbers of the images that were fused, by the depth they are focused at; `mfif.fusion.depth` draws the
             index by it.
         skipped: What is wrong with the images left out, by their numbers.
         motions: How images lay to the one they were aligned to, by their numbers; empty where none was asked for.
+        metadata: What the first file that could be read carries beside its pixels; see `mfif.images.write_image`.
     """
 
     image: Any
@@ -119,6 +126,7 @@ class FuseResult:
     order: list[int]
     skipped: dict[int, str]
     motions: "dict[int, FrameMotion]"
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 def fuse(
@@ -133,6 +141,8 @@ def fuse(
     tile: int | None = 512,
     device: str = "auto",
     on_error: OnError = "raise",
+    output: str | Path | None = None,
+    maps: bool = True,
 ) -> FuseResult:
     """Fuse images of one scene into one that is sharp everywhere.
 
@@ -156,13 +166,17 @@ def fuse(
             same.
         device: Where to compute; ``auto`` is a GPU if there is one.
         on_error: ``"skip"`` leaves out images that cannot be read, ``"raise"`` stops.
+        output: A name that ends in .tif, to write the fused image to, strip by strip, as are the images read that are
+            paths: memory then holds the map, of 1 byte a pixel where it is not blended, and not the images. What else
+            is needed waits in temporary files beside it. An existing file is replaced.
+        maps: Whether decision and index are wanted; without them less memory is needed.
 
     Returns:
         The fused image, with maps and notes. Where the map is 0 or 1, the image has a source's value exactly.
 
     Raises:
         InputError: An image cannot be read, the method cannot be loaded, takes another number of images, or has no
-            binary map to refine.
+            binary map to refine; `output` is no TIFF or cannot be written.
         ValueError: There are fewer than two images, or they differ in shape or type.
         TypeError: An image is of a kind that cannot be fused.
 
@@ -182,26 +196,38 @@ def fuse(
 
         >>> result = fuse(sorted(Path("stack").glob("*.tif")), "laplacian", on_error="skip")  # doctest: +SKIP
         >>> preview = depth_preview(result.index, result.order)  # doctest: +SKIP
+
+        Pictures larger than memory, from files into a file:
+
+        >>> fuse(["near.tif", "far.tif"], output="fused.tif", maps=False).image.shape  # doctest: +SKIP
     """
     place = choose_device(device)
     configured = _configured(load(method) if isinstance(method, str | Path) else method, refine, blend_width, tile)
-    frames = Frames(dict(enumerate(images)), place)
+    scratch = None if output is None else Scratch(tiff_name(output).parent, place)
+    frames = Frames(dict(enumerate(images)), place, scratch)
     portraits, skipped = frames.survey(on_error)
     read, motions = frames.__getitem__, {}
     if align is not None:
         from mfif.fusion.aligned import AlignedFrames  # OpenCV, which the rest does without
 
-        aligned = AlignedFrames(frames, focus_order(portraits), align, border, exposure)
+        aligned = AlignedFrames(frames, focus_order(portraits), align, border, exposure, scratch)
         read, motions = aligned.__getitem__, aligned.motions
-    fused = fuse_stack(read, portraits, configured.to(place))
+    fused = fuse_stack(read, portraits, configured.to(place), scratch or whole, indexed=maps)
     like = min(portraits)
+    image: Any
+    if output is not None:
+        image, decision = write_bands(tiff_name(output), fused, frames.metadata), fused.decision
+    else:
+        image = frames.image_like(like, fused.image())
+        decision = None if fused.decision is None else fused.decision.float()
     return FuseResult(
-        frames.image_like(like, fused.image),
-        frames.map_like(like, fused.decision),
+        image,
+        frames.map_like(like, decision),
         frames.map_like(like, fused.index),
         fused.order,
         skipped,
         motions,
+        frames.metadata,
     )
 
 

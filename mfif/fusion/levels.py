@@ -1,9 +1,11 @@
 """Images in the type they are stored in, and in the [0, 1] that methods compute with."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from mfif.fusion.tiles import tiled
+from mfif.fusion.tiles import Raster, bands, whole
 from mfif.pair import blend
 
 _TILE = 512  # side in pixels of what is blended at once, in double precision
@@ -41,7 +43,12 @@ def blend_levels(a: Tensor, b: Tensor, alpha: Tensor) -> Tensor:
 
     Integers are rounded, halves up as MATLAB does, and exact wherever the map is 0 or 1.
     """
-    return tiled(_blend, (a, b, alpha), side=_TILE, halo=0)
+    return whole(blend_bands(a, b, alpha), a.shape[-2])
+
+
+def blend_bands(a: Raster, b: Raster, alpha: Raster) -> Iterator[Tensor]:
+    """The same band by band, from the top; see `mfif.fusion.tiles.bands`."""
+    return bands(_blend, (a, b, alpha), side=_TILE, halo=0)
 
 
 def _blend(a: Tensor, b: Tensor, alpha: Tensor) -> Tensor:

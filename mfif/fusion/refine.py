@@ -2,22 +2,26 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
-from skimage.morphology import remove_small_holes, remove_small_objects
 from torch import Tensor
 
 from mfif.errors import InputError
 from mfif.fusion.levels import colour, to_unit
-from mfif.fusion.tiles import tiled
+from mfif.fusion.tiles import Raster, tiled
 from mfif.guided import guided_filter
 from mfif.pair import blend, luma
+from mfif.regions import flip_small_regions
 
-Refinement: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""``(decision, a, b) -> decision``: of a map ``(B, 1, H, W)`` of zeros and ones, and the sources as they are."""
+Refinement: TypeAlias = Callable[[Tensor, Any, Any], Tensor]
+"""``(decision, a, b) -> decision``: of a map ``(B, 1, H, W)`` of zeros and ones, and the sources as they are.
+
+The map is floating, or uint8 where the attribute ``takes_any_type`` is true. The sources are tensors, or where they
+stay in files, `mfif.fusion.tiles.Raster`.
+"""
 
 _TILE = 1024  # side in pixels of what is filtered at once, in double precision
 
@@ -36,22 +40,21 @@ class RemoveSmallRegions:
     Source: the verification step of Liu et al., Information Fusion 2017, who take 1 % of the area.
     """
 
+    takes_any_type = True
+
     def __init__(self, share: float = 0.01) -> None:
         if not 0 <= share < 1:
             raise ValueError(f"Expected `share` to be in [0, 1), got {share}.")
         self.share = share
 
-    def __call__(self, decision: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    def __call__(self, decision: Tensor, a: Raster, b: Raster) -> Tensor:
         """Cleaned map of the same shape ``(B, 1, H, W)``, dtype and device; zeros and ones in, zeros and ones out."""
-        cleaned = torch.empty_like(decision)
+        regions = (decision > 0.5).cpu().numpy()
         smallest_kept = math.ceil(self.share * (decision.shape[-2] * decision.shape[-1]))
-        largest = max(smallest_kept - 1, 0)
-        for index, image in enumerate(decision):
-            regions = (image[0] > 0.5).cpu().numpy()
-            regions = remove_small_objects(regions, max_size=largest, connectivity=2)
-            regions = remove_small_holes(regions, max_size=largest, connectivity=2)
-            cleaned[index, 0] = torch.from_numpy(regions)
-        return cleaned
+        for (mask,) in regions:
+            for value in (True, False):
+                flip_small_regions(mask, value, smallest_kept)
+        return torch.from_numpy(regions.view(np.uint8)).to(decision)
 
 
 class GuidedFilter:
@@ -68,7 +71,7 @@ class GuidedFilter:
         self.radius = radius
         self.eps = eps
 
-    def __call__(self, decision: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    def __call__(self, decision: Tensor, a: Raster, b: Raster) -> Tensor:
         """Continuous map in [0, 1] of a map of zeros and ones, both ``(B, 1, H, W)``, and the sources."""
         return tiled(self._smooth, (decision, a, b), side=_TILE, halo=2 * self.radius)
 
@@ -93,7 +96,7 @@ class BlendSeam:
             raise ValueError(f"Expected `width` to be positive, got {width}.")
         self.width = width
 
-    def __call__(self, decision: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    def __call__(self, decision: Tensor, a: Raster, b: Raster) -> Tensor:
         """Continuous map in [0, 1] of a map of zeros and ones, both ``(B, 1, H, W)``.
 
         Raises:
@@ -122,11 +125,19 @@ class InTurn:
         steps: Steps by name, in their order.
     """
 
+    takes_any_type = True
+
     def __init__(self, steps: Mapping[str, Refinement]) -> None:
         self.steps = tuple(steps.values())
 
-    def __call__(self, decision: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    def __call__(self, decision: Tensor, a: Raster, b: Raster) -> Tensor:
         """Map ``(B, 1, H, W)`` after the last step."""
         for step in self.steps:
-            decision = step(decision, a, b)
+            decision = refined(decision, a, b, step)
         return decision
+
+
+def refined(decision: Tensor, a: Raster, b: Raster, step: Refinement) -> Tensor:
+    """What a step makes of a map ``(B, 1, H, W)`` of zeros and ones, in the type that the step takes."""
+    takes_it = decision.is_floating_point() or getattr(step, "takes_any_type", False)
+    return step(decision if takes_it else decision.float(), a, b)

@@ -1,7 +1,7 @@
 """Fuse any number of frames, in an order that their content alone decides."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, pad
 
-from mfif.fusion.fusers import Fuser, Method
-from mfif.fusion.levels import blend_levels, colour, to_unit
+from mfif.fusion.fusers import Fuser, ImageFuser, Method
+from mfif.fusion.levels import blend_bands, colour, to_unit
+from mfif.fusion.tiles import Keep, Raster, as_tensor, bands, whole
 from mfif.pair import luma
 
 _CELLS = 32  # along each side of an image, in which the energy of the Laplacian is compared
 _LEAST_ENERGY = 1e-12  # of a cell, below which there is none to share
+_TILE = 1024  # side in pixels of what is compared at once
 
 
 class Portrait(NamedTuple):
@@ -34,42 +36,54 @@ class StackFusion:
     """What a stack is fused to.
 
     Attributes:
-        image: The fused image, in the shape, type and range of the frames.
+        bands: The fused image ``(B, C, H, W)`` of the type and range of the frames, band by band from the top, each
+            computed when it is asked for: to be taken once.
+        shape: Of the whole image.
+        dtype: Of its values.
         decision: Where there are two frames, the decision map ``(B, 1, H, W)``, 1 where the one of the lower number
-            was taken; None with more, or where the method works without one.
+            was taken, of uint8 if it is one of zeros and ones; None with more, or where the method works without one.
         index: Number of the frame that each pixel came from, or that has the largest weight in it, ``(B, 1, H, W)``
-            int16; None where the method works without maps.
+            int16; None where the method works without maps, or it was not asked for.
         order: Numbers of the frames, by the depth they are focused at.
     """
 
-    image: Tensor
+    bands: Iterable[Tensor]
+    shape: torch.Size
+    dtype: torch.dtype
     decision: Tensor | None
     index: Tensor | None
     order: list[int]
 
+    def image(self) -> Tensor:
+        """The bands put together."""
+        return whole(self.bands, self.shape[-2])
+
 
 @dataclass(frozen=True)
 class _Layer:
-    """A frame, or what several were fused to; of a single one, number and weight are single values.
+    """A frame, or what several were fused to.
 
     Attributes:
         image: Its pixels.
-        index: Number of the frame with the largest weight in a pixel.
+        index: Number of the frame with the largest weight in a pixel; None where nobody asks, or there are no maps.
         weight: That weight.
         focus: Degree of focus, where the method knows it of one image.
     """
 
-    image: Tensor
-    index: Tensor
-    weight: Tensor
-    focus: Tensor | None
+    image: Raster
+    index: Raster | None
+    weight: Raster | None
+    focus: Raster | None
 
 
-def portray(frame: Tensor) -> Portrait:
+def portray(frame: Raster) -> Portrait:
     """Read a frame ``(B, C, H, W)``, see `mfif.fusion.fusers.Method`, for `focus_order`; in strips, to spare memory."""
     digest = hashlib.sha256(repr((frame.shape, frame.dtype)).encode())
     energies = []
-    for strip in torch.split(frame, -(-frame.shape[-2] // _CELLS), dim=-2):
+    height = frame.shape[-2]
+    rows = -(-height // _CELLS)
+    for top in range(0, height, rows):
+        strip = frame[..., top : min(top + rows, height), :]
         digest.update(strip.contiguous().cpu().numpy().tobytes())
         gray = luma(to_unit(colour(strip)))
         framed = pad(gray, (1, 1, 1, 1), mode="replicate")
@@ -104,17 +118,25 @@ def focus_order(portraits: Mapping[int, Portrait]) -> list[int]:
     return [by_digest[position] for position in place.argsort(stable=True).tolist()]
 
 
-def fuse_stack(load: Callable[[int], Tensor], portraits: Mapping[int, Portrait], method: Method) -> StackFusion:
+def fuse_stack(
+    load: Callable[[int], Raster],
+    portraits: Mapping[int, Portrait],
+    method: Method,
+    keep: Keep = whole,
+    indexed: bool = True,
+) -> StackFusion:
     """Fuse frames in their `focus_order`, so that the result does not depend on how they are numbered.
 
     A method of pairs fuses neighbours, then the results of neighbours, and so on; so only about log2 of their number
-    are in memory at a time. Where it knows the degree of focus of one image, that is what is compared on the way, and
+    are held at a time. Where it knows the degree of focus of one image, that is what is compared on the way, and
     each pixel comes from the frame with the largest. Other methods get all frames at once.
 
     Args:
         load: Gives the frame of a number, ``(B, C, H, W)``, see `mfif.fusion.fusers.Method`; called once for each.
         portraits: Of at least two frames, all of one shape and type, by their numbers.
         method: What fuses. One that tells sources by their place gets them in the order of `portraits`.
+        keep: How images and maps that are needed on the way are held: in memory, unless told otherwise.
+        indexed: Whether the index is wanted.
 
     Returns:
         The fusion.
@@ -125,46 +147,108 @@ def fuse_stack(load: Callable[[int], Tensor], portraits: Mapping[int, Portrait],
     by_place = _trait(method, "by_place")
     order = list(portraits) if by_place else focus_order(portraits)
     if len(order) == 2:
-        return _fuse_two(load, order, method)
+        return _fuse_two(load, order, method, indexed)
     if by_place or not (isinstance(method, Fuser) or _trait(method, "pairwise")):
-        return StackFusion(method.fuse([load(number) for number in order]).image, None, None, order)
-    folded = _fold(load, order, method)
-    # Without maps the number of the first leaf is all that is there.
-    return StackFusion(folded.image, None, folded.index if folded.index.ndim else None, order)
+        sources = [load(number) for number in order]
+        parts, _ = _fused(sources, method)
+        return StackFusion(parts, sources[0].shape, sources[0].dtype, None, None, order)
+    fold = _Fold(load, method, keep, indexed)
+    a, b = fold.halves(order)
+    parts, decision = fold.joined(a, b)
+    index = fold.labelled(_index, a, b, decision, whole)
+    index = None if index is None else as_tensor(index)
+    return StackFusion(parts, a.image.shape, a.image.dtype, None, index, order)
 
 
 def _trait(method: Method, name: str) -> bool:
     return getattr(getattr(method, "estimator", None), name, False)
 
 
-def _fuse_two(load: Callable[[int], Tensor], order: list[int], method: Method) -> StackFusion:
-    image, decision = method.fuse([load(number) for number in order])
-    if decision is None:
-        return StackFusion(image, None, None, order)
-    first, second = (torch.tensor(number, dtype=torch.int16, device=decision.device) for number in order)
-    index = torch.where(decision >= 0.5, first, second)
-    return StackFusion(image, decision if first < second else 1 - decision, index, order)
+def _fused(sources: Sequence[Raster], method: Method) -> tuple[Iterable[Tensor], Tensor | None]:
+    """Image, in bands, and map of sources; methods of others get them whole."""
+    if isinstance(method, Fuser | ImageFuser):
+        return method.fuse_by_bands(sources)
+    image, decision = method.fuse(list(map(as_tensor, sources)))
+    return [image], decision
 
 
-def _fold(load: Callable[[int], Tensor], order: Sequence[int], method: Method) -> _Layer:
-    if len(order) > 1:
+def _fuse_two(load: Callable[[int], Raster], order: list[int], method: Method, indexed: bool) -> StackFusion:
+    a, b = (load(number) for number in order)
+    parts, decision = _fused([a, b], method)
+    index = None
+    if decision is not None:
+        first, second = (torch.tensor(number, dtype=torch.int16, device=decision.device) for number in order)
+        index = torch.where(decision >= 0.5, first, second) if indexed else None
+        decision = decision if first < second else 1 - decision
+    return StackFusion(parts, a.shape, a.dtype, decision, index, order)
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """How frames become layers, and two layers one; the attributes are the arguments of `fuse_stack`."""
+
+    load: Callable[[int], Raster]
+    method: Method
+    keep: Keep
+    indexed: bool
+
+    def halves(self, order: Sequence[int]) -> tuple[_Layer, _Layer]:
         middle = len(order) // 2
-        return _merge(_fold(load, order[:middle], method), _fold(load, order[middle:], method), method)
-    image = load(order[0])
-    number = torch.tensor(order[0], dtype=torch.int16, device=image.device)
-    focus = method.focus_map(image) if isinstance(method, Fuser) else None
-    return _Layer(image, number, torch.ones((), device=image.device), focus)
+        return self.layer(order[:middle]), self.layer(order[middle:])
+
+    def layer(self, order: Sequence[int]) -> _Layer:
+        if len(order) == 1:
+            return self._leaf(order[0])
+        a, b = self.halves(order)
+        parts, decision = self.joined(a, b)
+        image = self.keep(parts, a.image.shape[-2])
+        index, weight = (self.labelled(call, a, b, decision, self.keep) for call in (_index, _weight))
+        focus = None
+        if a.focus is not None and b.focus is not None and decision is not None:
+            focus = self.keep(bands(_chosen, [a.focus, b.focus, decision], _TILE, 0), decision.shape[-2])
+        return _Layer(image, index, weight, focus)
+
+    def _leaf(self, number: int) -> _Layer:
+        image = self.load(number)
+        focus = self.method.focus_bands(image) if isinstance(self.method, Fuser) else None
+        kept = None if focus is None else self.keep(focus, image.shape[-2])
+        if not self.indexed:
+            return _Layer(image, None, None, kept)
+        shape = (image.shape[0], 1, *image.shape[-2:])  # of one value, which takes no room
+        index = torch.tensor(number, dtype=torch.int16).expand(shape)
+        return _Layer(image, index, torch.ones(()).expand(shape), kept)
+
+    def joined(self, a: _Layer, b: _Layer) -> tuple[Iterable[Tensor], Tensor | None]:
+        """Image, in bands, and map of two layers."""
+        if not isinstance(self.method, Fuser) or a.focus is None or b.focus is None:
+            return _fused([a.image, b.image], self.method)
+        decision = whole(bands(_at_least, [a.focus, b.focus], _TILE, 0), a.image.shape[-2])
+        decision = self.method.refined(decision, a.image, b.image)
+        return blend_bands(a.image, b.image, decision), decision
+
+    def labelled(
+        self, call: Callable[..., Tensor], a: _Layer, b: _Layer, decision: Tensor | None, keep: Keep
+    ) -> Raster | None:
+        """What a function makes of index and weight of two layers and their map, if there are such."""
+        if decision is None or a.index is None or b.index is None or a.weight is None or b.weight is None:
+            return None
+        maps = [a.index, a.weight, b.index, b.weight, decision]
+        return keep(bands(call, maps, _TILE, 0), decision.shape[-2])
 
 
-def _merge(a: _Layer, b: _Layer, method: Method) -> _Layer:
-    focus = None
-    if not isinstance(method, Fuser) or a.focus is None or b.focus is None:
-        image, decision = method.fuse([a.image, b.image])
-    else:
-        decision = method.refined((a.focus >= b.focus).to(a.focus.dtype), a.image, b.image)
-        image = blend_levels(a.image, b.image, decision)
-        focus = torch.where(decision >= 0.5, a.focus, b.focus)
-    if decision is None:
-        return _Layer(image, a.index, a.weight, None)
-    share, rest = decision * a.weight, (1 - decision) * b.weight
-    return _Layer(image, torch.where(share >= rest, a.index, b.index), torch.maximum(share, rest), focus)
+def _at_least(a: Tensor, b: Tensor) -> Tensor:
+    return (a >= b).to(torch.uint8)
+
+
+def _chosen(a: Tensor, b: Tensor, decision: Tensor) -> Tensor:
+    return torch.where(decision >= 0.5, a, b)
+
+
+def _index(index_a: Tensor, weight_a: Tensor, index_b: Tensor, weight_b: Tensor, decision: Tensor) -> Tensor:
+    index_a, weight_a, index_b, weight_b = (each.to(decision.device) for each in (index_a, weight_a, index_b, weight_b))
+    return torch.where(decision * weight_a >= (1 - decision) * weight_b, index_a, index_b)
+
+
+def _weight(index_a: Tensor, weight_a: Tensor, index_b: Tensor, weight_b: Tensor, decision: Tensor) -> Tensor:
+    weight_a, weight_b = weight_a.to(decision.device), weight_b.to(decision.device)
+    return torch.maximum(decision * weight_a, (1 - decision) * weight_b)

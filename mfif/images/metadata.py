@@ -1,10 +1,13 @@
-"""What a photograph carries beside its pixels: the data of the camera and the profile of its colours."""
+"""What a photograph carries beside its pixels: the data of the camera, what people said of it, its colours' profile."""
 
+import re
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 from PIL import ExifTags, Image
 from PIL.ImageFile import ImageFile
+from PIL.IptcImagePlugin import getiptcinfo
 
 # Tags that say how the pixels lie in the file, or that speak of the thumbnail, are not among them, nor is the
 # orientation: pixels are turned when they are read.
@@ -26,6 +29,11 @@ _DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 _SIZES = (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight, ExifTags.Base.ExifInteroperabilityOffset)
 _LAYOUTS = ("{", "ImageJ=", "<?xml")  # how descriptions begin by which programs tell themselves of a TIFF's pages
 _SPACES = {b"GRAY": False, b"RGB ": True}
+# What an XMP packet says of the pixels in the file, written as an attribute or as an element.
+_XMP_LAYOUT = rb"(?:tiff:(?:Orientation|ImageWidth|ImageLength)|exif:Pixel[XY]Dimension)"
+_XMP_ATTRIBUTE = re.compile(rb"\s" + _XMP_LAYOUT + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+_XMP_ELEMENT = re.compile(rb"<(" + _XMP_LAYOUT + rb")>[^<]*</\1>")
+_IPTC_LONGEST = 32767  # bytes of a value, beyond which its length is written otherwise
 # What Pillow raises on damaged tags; they must not stop a good photograph.
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, struct.error)
 
@@ -36,10 +44,14 @@ class Metadata(NamedTuple):
     Attributes:
         exif: The camera's data as a TIFF directory after ``Exif\0\0``, without orientation, size and thumbnail.
         icc_profile: The profile of the colours.
+        xmp: What programs know of it, as an XMP packet: ratings, keywords, edits; without orientation and size.
+        iptc: What agencies know of it, as records of IPTC's Information Interchange Model: captions, rights.
     """
 
     exif: bytes | None = None
     icc_profile: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
 
 
 def read_metadata(image: ImageFile, in_colour: bool) -> Metadata:
@@ -52,13 +64,18 @@ def read_metadata(image: ImageFile, in_colour: bool) -> Metadata:
     profile = image.info.get("icc_profile")
     if not isinstance(profile, bytes) or _SPACES.get(profile[16:20]) is not in_colour:
         profile = None
+    return Metadata(_undamaged(_camera_data, image), profile, _undamaged(_xmp, image), _undamaged(_iptc, image))
+
+
+def _undamaged(read: Callable[[ImageFile], bytes | None], image: ImageFile) -> bytes | None:
     try:
-        return Metadata(_camera_data(image.getexif()), profile)
+        return read(image)
     except _DAMAGE:
-        return Metadata(None, profile)
+        return None
 
 
-def _camera_data(source: Image.Exif) -> bytes | None:
+def _camera_data(image: ImageFile) -> bytes | None:
+    source = image.getexif()
     kept = Image.Exif()
     for tag in _CAMERA:
         if tag in source and not str(source[tag]).startswith(_LAYOUTS):
@@ -68,3 +85,20 @@ def _camera_data(source: Image.Exif) -> bytes | None:
         if content:
             kept[directory] = content
     return kept.tobytes() if len(kept) else None
+
+
+def _xmp(image: ImageFile) -> bytes | None:
+    packet = image.info.get("xmp")
+    if not isinstance(packet, bytes) or b"<rdf:RDF" not in packet:
+        return None
+    return _XMP_ELEMENT.sub(b"", _XMP_ATTRIBUTE.sub(b"", packet))
+
+
+def _iptc(image: ImageFile) -> bytes | None:
+    """The records, written anew from what Pillow reads of them."""
+    records = b""
+    for (record, dataset), values in (getiptcinfo(image) or {}).items():
+        for value in values if isinstance(values, list) else [values]:
+            if len(value) <= _IPTC_LONGEST:
+                records += struct.pack(">BBBH", 0x1C, record, dataset, len(value)) + value
+    return records or None

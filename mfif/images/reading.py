@@ -70,12 +70,14 @@ def find_images(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[ImageFile]:
-    """Open an image and word whatever goes wrong while it is read."""
+def worded(path: Path) -> Iterator[None]:
+    """Word whatever goes wrong while an image is read.
+
+    Raises:
+        InputError: Something does.
+    """
     try:
-        # Pillow maps a file it has opened by name, and then scrambles a gray TIFF whose orientation swaps the sides.
-        with path.open("rb") as stream, Image.open(stream, formats=_FORMATS) as image:
-            yield image
+        yield
     except InputError:
         raise
     except FileNotFoundError as error:
@@ -93,14 +95,32 @@ def _opened(path: Path) -> Iterator[ImageFile]:
         raise InputError(f"{path} is damaged and cannot be decoded ({reason}). Replace it.") from error
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[ImageFile]:
+    """Open an image, and word whatever goes wrong while it is read, see `worded`."""
+    # Pillow maps a file it has opened by name, and then scrambles a gray TIFF whose orientation swaps the sides.
+    with worded(path), path.open("rb") as stream, Image.open(stream, formats=_FORMATS) as image:
+        yield image
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """Height and width of an image file from its header alone, where the EXIF orientation may swap them.
 
     Raises:
         InputError: The file is missing or is no image.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         return image.height, image.width
+
+
+def is_deep(path: Path) -> bool:
+    """Whether an image has more than 8 bit a channel, from its header alone.
+
+    Raises:
+        InputError: The file is missing or is no image.
+    """
+    with opened(path) as image:
+        return _depth(image) > 8
 
 
 def read_image(path: Path | str) -> Pixels:
@@ -135,7 +155,7 @@ def read_photo(path: Path | str) -> Photo:
             keep (floating point, 32-bit integers).
     """
     path = Path(path)
-    with _opened(path) as image:
+    with opened(path) as image:
         samples = _deep_colour(path, image) if _is_deep_colour(image) else _samples(path, image)
         # Where Pillow has loaded a TIFF, it has turned it and forgotten the orientation.
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)

@@ -4,13 +4,15 @@ import os
 import re
 import struct
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from kornia_rs import io as kornia_io
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffTags
+from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from mfif.errors import InputError
@@ -26,8 +28,12 @@ _DEEP = frozenset({".png", ".tif", ".tiff"})
 _TRANSPARENT = _DEEP | {".webp"}
 _TIFF = frozenset({".tif", ".tiff"})
 _JPEG = frozenset({".jpg", ".jpeg"})
+_JPEG_ROOM = 2**16 - 64  # bytes of a segment of a JPEG, beside its heading
 _PNG_HEADER = 33  # bytes of the signature and IHDR
+_PNG_XMP = b"XML:com.adobe.xmp" + bytes(5)  # keyword, then neither compressed nor in a language
+_TIFF_XMP, _TIFF_IPTC = 700, 33723
 _TIFF_ROOM = 2**32 - 2**24  # bytes of pixels that 32-bit offsets reach, beside metadata
+_TIFF_HEADER, _BIG_TIFF_HEADER = b"II\x2a\0" + bytes(4), b"II\x2b\0\x08\0\0\0" + bytes(8)
 
 
 def check_writable(path: Path, deep: bool = False, transparent: bool = False) -> None:
@@ -70,7 +76,8 @@ def write_image(path: Path | str, pixels: Pixels, metadata: Metadata | None = No
         path: Where to; the ending names the format. 16-bit pixels go to PNG or TIFF.
         pixels: ``(H, W)`` or ``(H, W, 3)``, or ``(H, W, 2)`` or ``(H, W, 4)`` with an alpha channel, uint8 or uint16.
             Transparent ones go to PNG, TIFF or WebP; where all are opaque, other formats leave the channel out.
-        metadata: What the file carries beside the pixels; BMP, PPM and PGM carry none.
+        metadata: What the file carries beside the pixels; BMP, PPM and PGM carry none, PNG and WebP no IPTC records,
+            JPEG no XMP packet or IPTC records of more than 64 KiB.
         quality: Of JPEG, 1 to 100.
 
     Raises:
@@ -93,7 +100,7 @@ def write_image(path: Path | str, pixels: Pixels, metadata: Metadata | None = No
         metadata = metadata._replace(icc_profile=None)
     with replacing(path) as temporary:
         if ending in _TIFF:
-            _write_tiff(temporary, samples, metadata)
+            _write_tiff(temporary, [samples], samples.shape, samples.dtype, metadata)
         elif deep and samples.ndim == 3:
             _write_deep_png(temporary, samples, metadata)
         else:
@@ -104,12 +111,24 @@ def write_image(path: Path | str, pixels: Pixels, metadata: Metadata | None = No
 
 
 def _encoding(ending: str, metadata: Metadata, quality: int) -> dict[str, Any]:
-    options: dict[str, Any] = {key: value for key, value in metadata._asdict().items() if value is not None}
+    exif, profile, xmp, iptc = metadata
+    options: dict[str, Any] = {"exif": exif, "icc_profile": profile}
     if ending in _JPEG:
         options |= {"quality": quality, "subsampling": 0}
+        options |= {"xmp": xmp if xmp and len(xmp) <= _JPEG_ROOM else None}
+        options |= {"extra": _photoshop_segment(iptc) if iptc and len(iptc) <= _JPEG_ROOM else None}
     if ending == ".webp":
-        options |= {"lossless": True, "exact": True}
-    return options
+        options |= {"lossless": True, "exact": True, "xmp": xmp}
+    if ending == ".png" and xmp:
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add(b"iTXt", _PNG_XMP + xmp)
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _photoshop_segment(iptc: bytes) -> bytes:
+    """IPTC records as the resource of Photoshop's that JPEG files carry them in."""
+    body = b"Photoshop 3.0\0" + struct.pack(">4sHHL", b"8BIM", 0x0404, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
+    return struct.pack(">HH", 0xFFED, 2 + len(body)) + body
 
 
 def _write_deep_png(path: Path, samples: Pixels, metadata: Metadata) -> None:
@@ -126,6 +145,8 @@ def _write_deep_png(path: Path, samples: Pixels, metadata: Metadata) -> None:
         chunks += _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile))
     if metadata.exif:
         chunks += _chunk(b"eXIf", metadata.exif.removeprefix(b"Exif\0\0"))
+    if metadata.xmp:
+        chunks += _chunk(b"iTXt", _PNG_XMP + metadata.xmp)
     if chunks:
         content = path.read_bytes()
         path.write_bytes(content[:_PNG_HEADER] + chunks + content[_PNG_HEADER:])
@@ -135,12 +156,32 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def _write_tiff(path: Path, samples: Pixels, metadata: Metadata) -> None:
+def write_strips(
+    path: Path, strips: Iterable[Pixels], shape: tuple[int, ...], dtype: np.dtype[Any], metadata: Metadata
+) -> None:
+    """Write a TIFF whose rows come strip by strip; it appears whole or not at all, and equals that of `write_image`.
+
+    Args:
+        path: Where to; a .tif or .tiff name.
+        strips: Of so many rows as there are left, from the top; types and channels as for `write_image`.
+        shape: Of all of them: ``(H, W)`` or ``(H, W, C)``.
+        dtype: Of the samples, uint8 or uint16.
+        metadata: What the file carries beside the pixels.
+
+    Raises:
+        InputError: The disk has no room, or the folder cannot be written to.
+    """
+    with replacing(path) as temporary:
+        _write_tiff(temporary, strips, shape, dtype, metadata)
+
+
+def _write_tiff(
+    path: Path, strips: Iterable[Pixels], shape: tuple[int, ...], dtype: np.dtype[Any], metadata: Metadata
+) -> None:
     """An uncompressed TIFF of one strip; Pillow writes its directory, but no colour of 16 bit."""
-    height, width, channels = np.atleast_3d(samples).shape
-    if samples.nbytes > _TIFF_ROOM:
-        raise InputError(f"{width}x{height} pixels are too many for a TIFF of 4 GiB. Choose a .png name.")
-    directory = ImageFileDirectory_v2()
+    height, width, channels = (*shape, 1)[:3]
+    size = height * width * channels * dtype.itemsize
+    directory = ImageFileDirectory_v2(_TIFF_HEADER if size <= _TIFF_ROOM else _BIG_TIFF_HEADER)
     exif = Image.Exif()
     if metadata.exif:
         exif.load(metadata.exif)
@@ -148,16 +189,21 @@ def _write_tiff(path: Path, samples: Pixels, metadata: Metadata) -> None:
         directory[tag] = exif.get_ifd(tag) if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) else exif[tag]
     if metadata.icc_profile:
         directory[ExifTags.Base.InterColorProfile] = metadata.icc_profile
+    for number, content in ((_TIFF_XMP, metadata.xmp), (_TIFF_IPTC, metadata.iptc)):
+        if content:
+            directory[number] = content
     directory[ExifTags.Base.ImageWidth], directory[ExifTags.Base.ImageLength] = width, height
-    directory[ExifTags.Base.BitsPerSample] = (8 * samples.itemsize,) * channels
+    directory[ExifTags.Base.BitsPerSample] = (8 * dtype.itemsize,) * channels
     directory[ExifTags.Base.Compression] = 1  # none
     directory[ExifTags.Base.PhotometricInterpretation] = 2 if channels >= 3 else 1  # RGB, or gray with black zero
     directory[ExifTags.Base.SamplesPerPixel] = channels
     directory[ExifTags.Base.PlanarConfiguration] = 1  # samples of a pixel lie together
-    directory[ExifTags.Base.RowsPerStrip], directory[ExifTags.Base.StripByteCounts] = height, samples.nbytes
+    directory.tagtype[ExifTags.Base.StripByteCounts] = TiffTags.LONG if size <= _TIFF_ROOM else TiffTags.LONG8
+    directory[ExifTags.Base.RowsPerStrip], directory[ExifTags.Base.StripByteCounts] = height, size
     directory[ExifTags.Base.StripOffsets] = 0  # counted by Pillow from the end of the directory
     if channels in (2, 4):
         directory[ExifTags.Base.ExtraSamples] = 2  # straight alpha
     with path.open("wb") as stream:
         stream.seek(directory.save(stream))
-        stream.write(np.ascontiguousarray(samples, samples.dtype.newbyteorder("<")).data)
+        for strip in strips:
+            stream.write(np.ascontiguousarray(strip, dtype.newbyteorder("<")).data)

@@ -304,6 +304,40 @@ def test_interruption_leaves_no_half_file(
     assert "Interrupted" in capsys.readouterr().err
 
 
+def test_tiff_is_written_while_it_is_fused(pair: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"{name}.tif" for name in pair]
+    for name, tiff in zip(pair, names, strict=True):
+        Image.open(name).save(tiff, icc_profile=PROFILE)
+    written = []
+    words = ["--tile", "32", "--blend-width", "2", "--decision-map", "d.png", "--index-map", "i.png"]
+    for output in ("fused.tif", "fused.png"):
+        assert main(["fuse", *names, "-o", output, *words, "--force"]) == 0
+        assert capsys.readouterr().out.startswith(f"{output}: 2 images of 80x64, default, ")
+        written.append([pixels(name) for name in (output, "d.png", "i.png")])
+    for streamed, whole in zip(*written, strict=True):
+        np.testing.assert_array_equal(streamed, whole)
+    assert Image.open("fused.tif").info["icc_profile"] == PROFILE
+    assert "no map" in failure(capsys, *names, "-o", "x.tif", "--method", "pyramid", "--index-map", "x.png")
+
+
+def test_interruption_of_what_is_written_by_strips_leaves_no_half_file(
+    pair: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("fused.tif").write_bytes(b"old")
+    before = sorted(os.listdir())
+    made = []
+
+    def interrupt(path: Path, **options: object) -> None:
+        made.extend(os.listdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tifffile, "memmap", interrupt)
+    assert main(["fuse", *pair, "-o", "fused.tif", "--force"]) == 130
+    assert len(made) == len(before) + 1  # it was written under another name
+    assert sorted(os.listdir()) == before
+    assert Path("fused.tif").read_bytes() == b"old"
+
+
 def test_memory_that_does_not_suffice(
     pair: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,7 +349,7 @@ def test_memory_that_does_not_suffice(
 
     monkeypatch.setattr("mfif.fusion.inference.fuse", exhaust_torch)
     assert "Not enough memory" in failure(capsys, *pair, "-o", "fused.png")
-    monkeypatch.setattr(scene, "_metadata", exhaust)
+    monkeypatch.setattr(scene, "_check_depth", exhaust)
     assert "Not enough memory" in failure(capsys, *pair, "-o", "fused.png")
 
 

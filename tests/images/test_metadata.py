@@ -2,11 +2,14 @@
 
 import io
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageCms
+from PIL.IptcImagePlugin import getiptcinfo
+from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
 from mfif.images import Metadata, read_photo, write_image
@@ -123,3 +126,77 @@ def test_description_by_which_a_program_finds_pages_is_left_out(tmp_path: Path) 
         (tmp_path / "a.tif").write_bytes(stream.getvalue())
         exif = read_photo(tmp_path / "a.tif").metadata.exif or b""
         assert (description.encode() in exif) == kept
+
+
+XMP = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"
+ xmlns:exif="http://ns.adobe.com/exif/1.0/" xmp:Rating="4" tiff:Orientation="6" exif:PixelXDimension='4000'>
+<tiff:ImageWidth>4000</tiff:ImageWidth><tiff:Make>Maker</tiff:Make>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
+IPTC = b"\x1c\x02\x78\x00\x08A beetle" + b"\x1c\x02\x19\x00\x06insect" + b"\x1c\x02\x19\x00\x05macro"
+CAPTION, KEYWORDS = (2, 120), (2, 25)
+
+
+def tagged(path: Path) -> None:
+    """A photograph with both, written without our code."""
+    image = Image.fromarray(RGB)
+    if path.suffix == ".tif":
+        extra = [(700, 1, len(XMP), XMP, True), (33723, 7, len(IPTC), IPTC, True)]
+        tifffile.imwrite(path, RGB, photometric="rgb", metadata=None, extratags=extra)
+    elif path.suffix == ".png":
+        tags = PngInfo()
+        tags.add_itxt("XML:com.adobe.xmp", XMP.decode(), zip=True)
+        image.save(path, pnginfo=tags)
+    else:
+        resource = b"8BIM\x04\x04\0\0" + len(IPTC).to_bytes(4, "big") + IPTC + bytes(len(IPTC) % 2)
+        body = b"Photoshop 3.0\0" + resource
+        image.save(path, xmp=XMP, extra=b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body)
+
+
+@pytest.mark.parametrize("pixels", [RGB, DEEP_RGB], ids=["8 bit", "16 bit"])
+@pytest.mark.parametrize("name", ["b.png", "b.tif", "b.jpg", "b.webp"])
+@pytest.mark.parametrize("source", ["a.png", "a.tif", "a.jpg"])
+def test_packets_and_records_go_along(tmp_path: Path, source: str, name: str, pixels: np.ndarray) -> None:
+    if pixels is DEEP_RGB and name in ("b.jpg", "b.webp"):
+        pytest.skip("these hold 8 bit")
+    tagged(tmp_path / source)
+    metadata = read_photo(tmp_path / source).metadata
+    assert (metadata.iptc is None) == (source == "a.png")
+    write_image(tmp_path / name, pixels, metadata)
+    with Image.open(tmp_path / name) as written:
+        written.load()
+        packet = written.info["xmp"]
+        records = getiptcinfo(written)
+        described = ElementTree.fromstring(packet).find(".//{*}Description")
+    assert described.get("{http://ns.adobe.com/xap/1.0/}Rating") == "4"
+    assert described.find("{http://ns.adobe.com/tiff/1.0/}Make").text == "Maker"
+    assert not any(word in packet for word in (b"Orientation", b"ImageWidth", b"PixelXDimension"))
+    if source != "a.png" and name in ("b.tif", "b.jpg"):
+        assert records == {CAPTION: b"A beetle", KEYWORDS: [b"insect", b"macro"]}
+    if name == "b.tif":
+        with tifffile.TiffFile(tmp_path / name) as other:
+            assert other.pages[0].tags["XMP"].value == packet
+            assert (33723 in other.pages[0].tags) == (source != "a.png")
+            np.testing.assert_array_equal(other.asarray(), pixels)
+    expected = metadata if name in ("b.tif", "b.jpg") else metadata._replace(iptc=None)
+    assert read_photo(tmp_path / name).metadata == expected
+
+
+def test_jpeg_has_room_for_64_kib(tmp_path: Path) -> None:
+    long = XMP.replace(b"Maker", b"M" * 70_000)
+    for name, kept in (("b.jpg", None), ("b.tif", long), ("b.png", long)):
+        write_image(tmp_path / name, RGB, Metadata(None, PROFILE, long, IPTC * 3000))
+        with Image.open(tmp_path / name) as written:
+            assert written.info.get("xmp") == kept
+            assert written.info["icc_profile"] == PROFILE
+
+
+def test_damaged_packets_and_records_are_left_out(tmp_path: Path) -> None:
+    extra = [(700, 1, 7, b"no XML!", True), (33723, 7, 9, b"\x1c\x02\x78\x00\xffcut", True)]
+    tifffile.imwrite(tmp_path / "a.tif", RGB, photometric="rgb", metadata=None, extratags=extra)
+    photo = read_photo(tmp_path / "a.tif")
+    assert photo.metadata.xmp is None
+    write_image(tmp_path / "b.jpg", photo.pixels, photo.metadata)
+    with Image.open(tmp_path / "b.jpg") as written:
+        written.load()

@@ -2,16 +2,17 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import ExifTags, Image
 
 from mfif.errors import InputError
 from mfif.files import replacing
-from mfif.images import read_image, read_photo, write_image, writing
+from mfif.images import Metadata, open_strips, read_image, read_photo, write_image, write_strips, writing
 
 RNG = np.random.default_rng(0)
 GRAY = RNG.integers(0, 256, (11, 13), dtype=np.uint8)
@@ -186,8 +187,41 @@ def test_quality_of_jpeg(tmp_path):
     assert sizes[0] < sizes[1]
 
 
-def test_tiff_is_limited_to_its_offsets(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "_TIFF_ROOM", 100)
-    with pytest.raises(InputError, match="13x11 pixels are too many for a TIFF"):
-        write_image(tmp_path / "a.tif", RGB)
-    assert os.listdir(tmp_path) == []
+@pytest.mark.parametrize("shape", [(11, 7), (11, 7, 2), (11, 7, 3), (11, 7, 4)], ids=str)
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_strips_make_the_file_that_the_whole_makes(tmp_path: Path, kind: type, shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(kind).max + 1, shape, dtype=kind)
+    exif = Image.Exif()
+    exif[271] = "Maker"
+    metadata = Metadata(exif.tobytes())
+    write_image(tmp_path / "whole.tif", pixels, metadata)
+    write_strips(tmp_path / "strips.tif", (pixels[top : top + 4] for top in (0, 4, 8)), shape, pixels.dtype, metadata)
+    assert (tmp_path / "strips.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+
+
+def test_what_32_bit_offsets_do_not_reach_is_a_big_tiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 65536, (30, 20, 3), dtype=np.uint16)
+    exif = Image.Exif()
+    exif[271], exif[ExifTags.IFD.Exif] = "Maker", {ExifTags.Base.LensModel: "60 mm"}
+    monkeypatch.setattr("mfif.images.writing._TIFF_ROOM", 1000)
+    write_image(tmp_path / "a.tif", pixels, Metadata(exif.tobytes()))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.is_bigtiff
+        np.testing.assert_array_equal(file.asarray(), pixels)
+        assert file.pages[0].tags["Make"].value == "Maker"
+        assert file.pages[0].tags["ExifTag"].value["LensModel"] == "60 mm"
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.size == (20, 30)
+        assert image.getexif()[271] == "Maker"
+    np.testing.assert_array_equal(read_photo(tmp_path / "a.tif").pixels, pixels)
+    np.testing.assert_array_equal(open_strips(tmp_path / "a.tif").read(3, 9), pixels[3:9])
+
+
+def test_strips_that_stop_leave_nothing(tmp_path: Path) -> None:
+    def strips() -> Iterator[np.ndarray]:
+        yield np.zeros((4, 7), np.uint8)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_strips(tmp_path / "a.tif", strips(), (11, 7), np.dtype(np.uint8), Metadata())
+    assert not list(tmp_path.iterdir())
