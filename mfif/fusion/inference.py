@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
-import hydra
 import torch
-from omegaconf import OmegaConf
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 import mfif.models
-from mfif.config import CONFIG_DIR
 from mfif.errors import InputError, suggest
 from mfif.fusion.frames import Frames, Image, OnError
 from mfif.fusion.fusers import ChannelByChannel, Fuser, ImageFuser, Method
@@ -43,8 +41,14 @@ def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> 
         return _method_of(load_network(path)).to(device)
     name = str(checkpoint_or_name)
     if name in method_names():
+        # Checkpoints do without Hydra, which takes a while to import.
+        from hydra.utils import instantiate
+        from omegaconf import OmegaConf
+
+        from mfif.config import CONFIG_DIR
+
         node = OmegaConf.load(CONFIG_DIR / "method" / f"{name}.yaml")
-        method: Method = hydra.utils.instantiate(node, _convert_="all")
+        method: Method = instantiate(node, _convert_="all")
         return method.to(device)
     if path.suffix or len(path.parts) > 1:
         raise InputError(f"There is no checkpoint at {path}. Train one with: python train.py experiment=quick.")
@@ -64,6 +68,10 @@ def _method_of(network: nn.Module) -> Method:
 
 def method_names() -> list[str]:
     """Names of the ``method`` group that need nothing but images: no checkpoint, and no true map."""
+    from omegaconf import OmegaConf
+
+    from mfif.config import CONFIG_DIR
+
     nodes = {path.stem: OmegaConf.load(path) for path in (CONFIG_DIR / "method").glob("*.yaml")}
     return sorted(name for name, node in nodes.items() if "checkpoint_or_name" not in node and name != "ideal")
 
@@ -95,7 +103,7 @@ def load_network(checkpoint: Path) -> nn.Module:
         known = ", ".join(mfif.models.__all__)
         raise InputError(f"Expected {checkpoint} to name a network of mfif.models ({known}), got {name!r}.")
     try:
-        with torch.device("meta"):  # takes no memory before it is known to be of the size of the weights
+        with torch.device("meta"), _NoDraws():  # takes no memory before it is known to be of the size of the weights
             network: nn.Module = getattr(mfif.models, name)(**node)
         network.load_state_dict(weights, assign=True)
     except (RuntimeError, TypeError, ValueError) as error:
@@ -105,6 +113,13 @@ def load_network(checkpoint: Path) -> nn.Module:
             "It was written by another version, or changed since."
         ) from error
     return network.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+class _NoDraws(TorchFunctionMode):
+    """Leaves initial weights undrawn. On the meta device a draw has no effect, but loads torch's compiler: 1.5 s."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -274,6 +289,10 @@ def load_refinement(name: str) -> Refinement | None:
     Raises:
         InputError: There is no such name.
     """
+    import hydra
+
+    from mfif.config import CONFIG_DIR
+
     names = sorted(path.stem for path in (CONFIG_DIR / "refine").glob("*.yaml"))
     if name not in names:
         raise InputError(f"There is no refinement {name!r}.{suggest(name, names)} Refinements: {', '.join(names)}.")

@@ -6,8 +6,6 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
-from skimage.morphology import remove_small_holes, remove_small_objects
 from torch import Tensor
 
 from mfif.errors import InputError
@@ -43,6 +41,8 @@ class RemoveSmallRegions:
 
     def __call__(self, decision: Tensor, a: Tensor, b: Tensor) -> Tensor:
         """Cleaned map of the same shape ``(B, 1, H, W)``, dtype and device; zeros and ones in, zeros and ones out."""
+        from skimage.morphology import remove_small_holes, remove_small_objects  # slow to import, as SciPy is
+
         cleaned = torch.empty_like(decision)
         smallest_kept = math.ceil(self.share * (decision.shape[-2] * decision.shape[-1]))
         largest = max(smallest_kept - 1, 0)
@@ -102,6 +102,8 @@ class BlendSeam:
         return tiled(self._soften, (decision,), side=_TILE, halo=math.ceil(self.width) + 1)
 
     def _soften(self, decision: Tensor) -> Tensor:
+        from scipy.ndimage import distance_transform_edt
+
         regions = (decision == 1).cpu().numpy()
         if not (regions | (decision == 0).cpu().numpy()).all():
             raise InputError("Expected a map of zeros and ones to blend at its seam, got one that is soft already.")
