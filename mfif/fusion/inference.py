@@ -5,13 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 
 import mfif.models
-from mfif.config import CONFIG_DIR
 from mfif.errors import InputError, suggest
 from mfif.fusion.frames import Frames, Image, OnError
 from mfif.fusion.fusers import ChannelByChannel, Fuser, ImageFuser, Method
@@ -48,8 +45,14 @@ def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> 
         return _method_of(load_network(path)).to(device)
     name = str(checkpoint_or_name)
     if name in method_names():
+        # Checkpoints do without Hydra, which takes a while to import.
+        from hydra.utils import instantiate
+        from omegaconf import OmegaConf
+
+        from mfif.config import CONFIG_DIR
+
         node = OmegaConf.load(CONFIG_DIR / "method" / f"{name}.yaml")
-        method: Method = hydra.utils.instantiate(node, _convert_="all")
+        method: Method = instantiate(node, _convert_="all")
         return method.to(device)
     if path.suffix or len(path.parts) > 1:
         raise InputError(f"There is no checkpoint at {path}. Train one with: python train.py experiment=quick.")
@@ -81,6 +84,10 @@ def _method_of(network: nn.Module) -> Method:
 
 def method_names() -> list[str]:
     """Names of the ``method`` group that need nothing but images: no checkpoint, and no true map."""
+    from omegaconf import OmegaConf
+
+    from mfif.config import CONFIG_DIR
+
     nodes = {path.stem: OmegaConf.load(path) for path in (CONFIG_DIR / "method").glob("*.yaml")}
     return sorted(name for name, node in nodes.items() if "checkpoint_or_name" not in node and name != "ideal")
 
@@ -250,6 +257,10 @@ def load_refinement(name: str) -> Refinement | None:
     Raises:
         InputError: There is no such name.
     """
+    import hydra
+
+    from mfif.config import CONFIG_DIR
+
     names = sorted(path.stem for path in (CONFIG_DIR / "refine").glob("*.yaml"))
     if name not in names:
         raise InputError(f"There is no refinement {name!r}.{suggest(name, names)} Refinements: {', '.join(names)}.")

@@ -6,7 +6,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from mfif.errors import InputError
@@ -14,7 +13,6 @@ from mfif.fusion.levels import colour, to_unit
 from mfif.fusion.tiles import Raster, tiled
 from mfif.guided import guided_filter
 from mfif.pair import blend, luma
-from mfif.regions import flip_small_regions
 
 Refinement: TypeAlias = Callable[[Tensor, Any, Any], Tensor]
 """``(decision, a, b) -> decision``: of a map ``(B, 1, H, W)`` of zeros and ones, and the sources as they are.
@@ -49,6 +47,8 @@ class RemoveSmallRegions:
 
     def __call__(self, decision: Tensor, a: Raster, b: Raster) -> Tensor:
         """Cleaned map of the same shape ``(B, 1, H, W)``, dtype and device; zeros and ones in, zeros and ones out."""
+        from mfif.regions import flip_small_regions  # SciPy, which is slow to import
+
         regions = (decision > 0.5).cpu().numpy()
         smallest_kept = math.ceil(self.share * (decision.shape[-2] * decision.shape[-1]))
         for (mask,) in regions:
@@ -105,6 +105,8 @@ class BlendSeam:
         return tiled(self._soften, (decision,), side=_TILE, halo=math.ceil(self.width) + 1)
 
     def _soften(self, decision: Tensor) -> Tensor:
+        from scipy.ndimage import distance_transform_edt
+
         regions = (decision == 1).cpu().numpy()
         if not (regions | (decision == 0).cpu().numpy()).all():
             raise InputError("Expected a map of zeros and ones to blend at its seam, got one that is soft already.")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tifffile
 from kornia_rs import io as kornia_io
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -209,6 +208,8 @@ def _decode_deep_tiff(path: Path, image: ImageFile) -> NDArray[np.uint16]:
     in_planes = tags.get(ExifTags.Base.PlanarConfiguration, 1) == 2
     if tags[ExifTags.Base.SamplesPerPixel] == 3 and not in_planes:
         return np.asarray(kornia_io.read_image_tiff_u16(str(path), mode="rgb"))
+    import tifffile  # few files need it, and it takes a while
+
     # kornia reads LZW, tifffile only where imagecodecs is installed; kornia gets planes wrong and refuses alpha.
     pixels: NDArray[np.uint16] = tifffile.imread(path, key=0).astype(np.uint16)
     return np.moveaxis(pixels, 0, -1) if in_planes else pixels

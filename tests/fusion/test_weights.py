@@ -1,0 +1,132 @@
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from skimage.data import chelsea
+from torch import nn
+
+import mfif
+from mfif.classical import LaplacianEnergy
+from mfif.errors import InputError
+from mfif.fusion.weights import SHIPPED, load_network, save_weights, shipped_weights
+from mfif.models import ContextTwoStream, TwoStream
+from mfif.pair import luma
+from mfif.synthesis import BlobTemplates, DiscKernels, Synthesizer
+
+
+def checkpoint(path: Path, network: nn.Module, **configuration: object) -> Path:
+    node = {"_target_": f"mfif.models.{type(network).__name__}", **configuration}
+    state = {f"network.{key}": value for key, value in network.state_dict().items()}
+    torch.save({"state_dict": state, "hyper_parameters": {"configuration": {"network": node}}}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("network", "options"),
+    [(TwoStream(width=4), {"width": 4}), (ContextTwoStream(4, 2), {"width": 4, "levels": 2})],
+    ids=["two streams", "context"],
+)
+def test_weights_come_back_in_half_precision(tmp_path: Path, network: nn.Module, options: dict[str, int]) -> None:
+    path = tmp_path / "net.safetensors"
+    save_weights(checkpoint(tmp_path / "net.ckpt", network, **options), path)
+    loaded = load_network(path)
+    assert type(loaded) is type(network)
+    assert not loaded.training
+    for key, value in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value.half().float())
+    assert path.stat().st_size < sum(2 * value.numel() for value in network.parameters()) + 8192
+    stored = safetensors.torch.load_file(path)  # as others read it
+    assert {value.dtype for value in stored.values()} == {torch.float16}
+
+
+def test_weights_fuse_as_their_checkpoint_does(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = ContextTwoStream(4, 2)
+    for parameter in network.parameters():
+        parameter.data = parameter.data.half().float()  # so that half precision loses nothing
+    file = checkpoint(tmp_path / "net.ckpt", network, width=4, levels=2)
+    save_weights(file, tmp_path / "net.safetensors")
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 33, 47, 3), np.uint8))
+    ours, theirs = (mfif.fuse(images, path) for path in (tmp_path / "net.safetensors", file))
+    assert np.array_equal(ours.image, theirs.image)
+    assert np.array_equal(ours.decision, theirs.decision)
+
+
+def test_name_of_weights(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"to end in \.safetensors, got .*net\.bin"):
+        save_weights(checkpoint(tmp_path / "net.ckpt", TwoStream(width=4), width=4), tmp_path / "net.bin")
+
+
+def _file(header: object) -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no weights",
+        struct.pack("<Q", 2**60) + b"{}",
+        _file({}),
+        _file({"__metadata__": {"network": "no json"}}),
+        _file({"__metadata__": {"network": "3"}}),
+        _file({"__metadata__": {"other": "{}"}}),
+    ],
+    ids=["empty", "text", "endless", "bare", "no json", "number", "other"],
+)
+def test_damaged_weights_are_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"Expected .*net\.safetensors to be weights written by mfif export"):
+        load_network(path)
+
+
+def test_weights_name_networks_of_ours_alone(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    safetensors.torch.save_file({"weight": torch.zeros(1)}, path, {"network": json.dumps({"_target_": "os.system"})})
+    with pytest.raises(InputError, match=r"to name a network of mfif\.models"):
+        load_network(path)
+
+
+def test_no_others_ship() -> None:
+    with pytest.raises(ValueError, match="Expected `name` to be one of default, fast, paper, got 'best'"):
+        shipped_weights("best")
+
+
+def test_all_that_ship_are_small() -> None:
+    assert sum(shipped_weights(name).stat().st_size for name in SHIPPED) <= 8_000_000
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_cards_say_where_weights_come_from(name: str) -> None:
+    card = shipped_weights(name).with_suffix(".md").read_text()
+    for part in ("Data", "Licence", "Command", "Seed", "Revision", "Cost", "Scores", "Selected"):
+        assert f"**{part}" in card
+
+
+@pytest.mark.parametrize(("name", "accuracy"), [("default", 0.985), ("fast", 0.98), ("paper", 0.9)])
+def test_shipped_weights_see_focus(name: str, accuracy: float) -> None:
+    """On a photograph and a blur that no training had."""
+    synthesizer = Synthesizer(DiscKernels((3.0, 6.0)), BlobTemplates((0.2, 0.5)))
+    sharp = torch.from_numpy(chelsea()[:288, :448].copy()).movedim(-1, 0)[None].float() / 255
+    pairs = [
+        synthesizer(sharp, synthesizer.draw(torch.tensor([0]), torch.Generator().manual_seed(n))) for n in range(4)
+    ]
+    method = mfif.load(name)
+
+    def score(decide: object) -> float:
+        maps = [decide(pair) for pair in pairs]  # type: ignore[operator]
+        return float(np.mean([(alpha == pair.alpha).float().mean() for alpha, pair in zip(maps, pairs, strict=True)]))
+
+    ours = score(
+        lambda pair: method.fuse([(image * 255).round().to(torch.uint8) for image in (pair.a, pair.b)]).decision
+    )
+    assert ours > accuracy
+    if name != "paper":
+        laplacian = LaplacianEnergy(sigma=3.0)
+        assert ours > score(lambda pair: (laplacian(luma(pair.a), luma(pair.b)) >= 0.5).float())
