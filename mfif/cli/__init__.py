@@ -21,6 +21,10 @@ Fuse photographs of one scene, each focused elsewhere, into one that is sharp ev
 
 `mfif COMMAND --help` says more. Networks are trained by train.py.
 """
+_NO_MEMORY = (
+    "Not enough memory. Take .tif files for input and output, a smaller --tile, "
+    "or a method that works in tiles (not bf or im)."
+)
 _STATUS = "Exit status: 0 done, 1 something could not be done, 2 wrong usage, 130 interrupted."
 
 
@@ -46,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except MemoryError:
-        print("error: Not enough memory. Take .tif files for input and output, or a smaller --tile.", file=sys.stderr)
+        print(f"error: {_NO_MEMORY}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted. No half file is left, and a batch goes on where it stopped.", file=sys.stderr)

@@ -32,7 +32,8 @@ def export_onnx(network: nn.Module, path: Path) -> float:
         The largest difference found, at most `TOLERANCE`.
 
     Raises:
-        InputError: The packages of the extra ``export`` are missing, or the export differs.
+        InputError: The packages of the extra ``export`` are missing, the network cannot be traced, or the export
+            differs.
     """
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
@@ -61,7 +62,7 @@ def export_program(network: nn.Module, path: Path) -> float:
         The largest difference found, at most `TOLERANCE`.
 
     Raises:
-        InputError: The export differs.
+        InputError: The network cannot be traced, or the export differs.
     """
     program = _trace(network)
     with replacing(path) as temporary:
@@ -75,8 +76,12 @@ def export_program(network: nn.Module, path: Path) -> float:
 def _trace(network: nn.Module) -> ExportedProgram:
     free = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     a, b = torch.rand(2, *_TRACED)
-    with torch.no_grad(), _silence():
-        return torch.export.export(network, (a, b), dynamic_shapes=(free, free))
+    try:
+        with torch.no_grad(), _silence():
+            return torch.export.export(network, (a, b), dynamic_shapes=(free, free))
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"torch.export cannot follow {type(network).__name__} at every size: {reason}") from error
 
 
 def _output(network: nn.Module) -> str:

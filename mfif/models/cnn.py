@@ -72,11 +72,16 @@ class Cnn(nn.Module):
         below, right = (max(_PATCH, side + side % _STRIDE) - side for side in (height, width))
         both = F.pad(torch.cat([a, b]), (0, right, 0, below), mode="replicate")
         features = torch.cat(self.branch(both).unflatten(0, (2, -1)).unbind(), dim=1)
-        focus = F.conv2d(features, *self._head()).float().softmax(dim=1)[:, :1]
+        # One row and one column of patches more, which do not count: torch.export takes a size of one for a constant.
+        focus = F.conv2d(F.pad(features, (0, 1, 0, 1)), *self._head()).float().softmax(dim=1)[:, :1]
+        rows, columns = (torch.arange(side, device=focus.device) < side - 1 for side in focus.shape[-2:])
+        counts = (rows[:, None] & columns).to(focus)[None, None]
         square = torch.ones(1, 1, _PATCH, _PATCH, device=focus.device)
-        covering = F.conv_transpose2d(torch.ones_like(focus[:1]), square, stride=_STRIDE)
-        focus_map = F.conv_transpose2d(focus, square, stride=_STRIDE) / covering
-        return focus_map[..., :height, :width]
+        covering = F.conv_transpose2d(counts, square, stride=_STRIDE).clamp(min=1)
+        focus_map = F.conv_transpose2d(counts * focus, square, stride=_STRIDE) / covering
+        # Not by slices, whose strides torch.export would take for those of every size.
+        rows, columns = (torch.arange(side, device=focus.device) for side in (height, width))
+        return focus_map.index_select(-2, rows).index_select(-1, columns)
 
     def _head(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias of what follows the features, as one layer."""

@@ -5,8 +5,8 @@ from PIL import Image
 from scipy.ndimage import correlate, gaussian_filter, label
 from scipy.signal import convolve2d
 
-from mfif.classical import DenseSift
-from mfif.classical.dsift import bins, elected, orientation_histograms, spatial_frequency
+from mfif.classical import DenseSift, dsift
+from mfif.classical.dsift import bins, elected, histograms_of, orientation_histograms, spatial_frequency
 from mfif.pair import luma
 
 
@@ -200,3 +200,24 @@ def test_batch_and_dtype():
 def test_refuses_parameters(arguments, name):
     with pytest.raises(ValueError, match=rf"Expected .*`{name}`"):
         DenseSift(**arguments)
+
+
+@pytest.mark.parametrize("side", [17, 40, 64])
+def test_parts_give_the_map_of_the_whole(monkeypatch, side):
+    """Every stage has something to do: votes, regions, holes and matches, across the borders of the parts."""
+    a, b = levels(110, 130, seed=1, sigma=1), levels(110, 130, seed=1, sigma=2.5)
+    a, b = np.where(np.arange(130) < 70, a, b), np.where(np.arange(130) < 70, b, a)
+    method = DenseSift(area=150)
+    expected = method(batch(a), batch(b))
+    assert all((expected == value).sum() > 100 for value in (0, 0.5, 1))
+    monkeypatch.setattr(dsift, "_SIDE", side)
+    assert torch.equal(method(batch(a), batch(b)), expected)
+
+
+def test_histograms_of_a_window_are_those_of_the_whole():
+    image = levels(90, 70)
+    whole = orientation_histograms(torch.from_numpy(image), 6)
+    for top, bottom, left, right in ((0, 90, 0, 70), (0, 5, 3, 9), (31, 32, 60, 70), (20, 60, 0, 50), (80, 90, 33, 34)):
+        found = histograms_of(torch.from_numpy(image).byte(), 6, (slice(top, bottom), slice(left, right)))
+        expected = whole[:, top : bottom + 18, left : right + 18]
+        torch.testing.assert_close(found, expected, atol=1e-14, rtol=0)

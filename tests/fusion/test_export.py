@@ -40,7 +40,7 @@ def test_onnx(tmp_path: Path, network: nn.Module) -> None:
 
 
 @pytest.mark.parametrize(
-    "network", [TwoStream(width=4, antisymmetric=True), *NETWORKS[:-1]], ids=lambda network: type(network).__name__
+    "network", [TwoStream(width=4, antisymmetric=True), *NETWORKS], ids=lambda network: type(network).__name__
 )
 def test_torch_export(tmp_path: Path, network: nn.Module) -> None:
     network = prepared(network)
@@ -50,10 +50,35 @@ def test_torch_export(tmp_path: Path, network: nn.Module) -> None:
     assert torch.allclose(loaded(a, b), network(a, b), atol=1e-4)
 
 
-def test_a_network_that_torch_fixes_to_sizes_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="Cnn does not take images of 47x33"):
-        export_program(prepared(Cnn(width=4)), tmp_path / "net.pt2")
+class OtherAt(nn.Module):
+    """Does something else at one width, of which a trace knows one side."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return a - b if a.shape[-1] == self.width else a * b
+
+
+@pytest.mark.parametrize(
+    ("width", "message"),
+    [(47, "OtherAt does not take images of 47x33"), (56, "torch.export cannot follow OtherAt")],
+)
+def test_a_network_that_torch_fixes_to_sizes_is_refused(tmp_path: Path, width: int, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        export_program(OtherAt(width), tmp_path / "net.pt2")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (15, 40), (17, 18), (90, 5)], ids=str)
+def test_cnn_takes_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    """In images of one patch across, too, where sizes of one could be taken for constants."""
+    network = prepared(Cnn(width=2, light=True))
+    export_program(network, tmp_path / "net.pt2")
+    loaded = torch.export.load(tmp_path / "net.pt2").module()
+    a, b = torch.rand(2, 3, 1, *size)
+    assert torch.allclose(loaded(a, b), network(a, b), atol=1e-5)
 
 
 def test_an_export_that_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
