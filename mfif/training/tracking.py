@@ -1,4 +1,7 @@
-"""Weights & Biases: each job is a run, named after it and closed with its exit status; it never asks or waits long."""
+"""Weights & Biases: each job is a run, named after it and closed with its exit status; it never asks or waits long.
+
+`wandb` is imported where it is used: it takes up to a second, which a training that is not tracked need not wait.
+"""
 
 import os
 import ssl
@@ -10,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import wandb
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch.loggers import Logger, WandbLogger
@@ -70,6 +72,8 @@ class WandbRun(WandbLogger):
         Raises:
             InputError: Being online is asked for, by `mode` or WANDB_MODE, and not possible.
         """
+        import wandb
+
         insisted = self._wandb_init["mode"] == "online" or os.environ.get("WANDB_MODE") == "online"
         mode = self._wandb_init["mode"] or wandb.setup().settings.mode
         if mode == "online":
@@ -85,6 +89,8 @@ class WandbRun(WandbLogger):
 
     def _open(self, mode: str) -> str | None:
         """Open the run; return why that failed, if it did."""
+        import wandb
+
         settings = {"init_timeout": _OPEN, "finish_timeout": _UPLOAD, "silent": mode != "online", **self._settings}
         self._wandb_init |= {"mode": mode, "settings": settings}
         try:
@@ -115,6 +121,8 @@ class WandbRun(WandbLogger):
 
     def _send_checkpoint(self, path: Path, alias: str) -> None:
         if path.is_file():
+            import wandb
+
             artifact = wandb.Artifact(f"model-{self.version}", type="model")
             artifact.add_file(str(path), name="model.ckpt", policy="immutable")  # uploaded from there, not copied first
             self.experiment.log_artifact(artifact, aliases=[alias])
@@ -161,6 +169,8 @@ def describe_job() -> dict[str, Any]:
 
 def find_obstacle() -> str | None:
     """What keeps W&B from being online, in words: no API key, or a host that does not answer; None for nothing."""
+    import wandb
+
     try:
         if not wandb.login(prompt=False, verify=False):
             return "no API key found"
