@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -100,7 +100,7 @@ class Fuser:
         a, b = sources
         if self.threshold is None and hasattr(self.estimator, "fuse"):
             image, decision = self._fuse_at_once(as_tensor(a), as_tensor(b))
-            return iter([image]), decision
+            return iter([image]), cast(Tensor, decision)
         decision = self.refined(self._decided(a, b), a, b)
         return blend_bands(a, b, decision), decision
 

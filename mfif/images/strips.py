@@ -1,7 +1,7 @@
 """TIFF files row by row, so that they need not fit into memory."""
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import tifffile
@@ -73,10 +73,10 @@ class Strips:
     def _segment(self, stream: BinaryIO, number: int) -> Pixels:
         content = _exactly(stream, self._page.dataoffsets[number], self._page.databytecounts[number])
         try:
-            pixels: Pixels = self._page.decode(content, number, _fullsize=False)[0]
+            pixels = self._page.decode(content, number, _fullsize=False)[0]
         except Exception as error:  # each codec raises its own
             raise ValueError(error) from error
-        return pixels
+        return cast(Pixels, pixels)
 
 
 def _exactly(stream: BinaryIO, start: int, size: int) -> bytes:
@@ -104,7 +104,7 @@ def open_strips(path: Path) -> Strips | None:
             return None
         try:
             with tifffile.TiffFile(path) as file:
-                page = file.pages[0]
+                page = file.pages.first
                 readable = _lies_as_seen(page, image)
         except Exception:  # damage, as tifffile tells it
             return None

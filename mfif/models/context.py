@@ -28,9 +28,9 @@ class PairConv(nn.Conv2d):
             context: Maps of all pairs in their order and then of all in the other, ``(2 B, context, H, W)``.
         """
         # Parts of the weights on parts of the input, whose copies side by side would cost a third of the layer.
-        first, second, rest = self.weight.split(self.parts, dim=1)
-        other = F.conv2d(sources, second, padding=1).unflatten(0, (2, -1)).flip(0).flatten(0, 1)
-        features = F.conv2d(sources, first, self.bias, padding=1).add_(other)
+        first, second, rest = torch.split(self.weight, self.parts, dim=1)
+        other = F.conv2d(sources, second, padding=1).chunk(2)
+        features = F.conv2d(sources, first, self.bias, padding=1).add_(torch.cat(other[::-1]))
         return features if context is None else features.add_(F.conv2d(context, rest, padding=1))
 
 
@@ -75,7 +75,7 @@ class ContextTwoStream(nn.Module):
             raise ValueError(f"Expected `levels` to be positive, got {levels}.")
         coarse = 2 * width
         self.antisymmetric = antisymmetric
-        self.stride = 2 ** (levels + 1)
+        self.stride = 2 << levels
         self.stream = Stream(width, inputs=4)
         self.merge = PairConv(2 * width, coarse)
         self.down = nn.ModuleList(ResidualBlock(coarse) for _ in range(levels))
@@ -145,8 +145,8 @@ def _receptive_radius(levels: int) -> int:
     radius = 2 * 7  # streams, G and alpha
     for level in range(levels):
         layers = (2 if level == levels - 1 else 4) + (level == 0)
-        radius += 2 ** (level + 2) * layers
-    return radius + 2 ** (levels + 2)  # places within the largest block, and the neighbours that enlarging mixes
+        radius += (4 << level) * layers
+    return radius + (4 << levels)  # places within the largest block, and the neighbours that enlarging mixes
 
 
 def _pad(image: Tensor, stride: int) -> Tensor:
