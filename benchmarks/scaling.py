@@ -7,7 +7,6 @@ whole process, with interpreter and libraries. It takes Linux to tell.
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage.data import astronaut
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.timing import write
+
 PAIRS = (0.25, 1, 4, 16, 50, 100)
 NETWORK_PAIRS = (0.25, 1, 4)
 NETWORK_WIDTH = 16
@@ -72,8 +72,9 @@ def measure(method: str, count: int, megapixels: float) -> dict[str, object]:
     """Fuse synthetic frames in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         paths = frames(count, megapixels, Path(folder))
-        command = [sys.executable, __file__, "--once", method, *map(str, paths)]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        command = [sys.executable, "-m", "benchmarks.scaling", "--once", method, *map(str, paths)]
+        root = Path(__file__).parent.parent
+        output = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
     return {"method": method, "frames": count, "megapixels": megapixels, **json.loads(output)}
 
 
@@ -87,11 +88,6 @@ def main() -> None:
         method, *paths = options.once
         print(json.dumps(fuse_once(method, paths)))
         return
-    import torch
-
-    machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
-    path = RESULTS / "scaling-cpu.json"
-    RESULTS.mkdir(exist_ok=True)
     cases = [(method, 2, size) for method in ("laplacian", "default") for size in PAIRS]
     cases += [("network", 2, size) for size in NETWORK_PAIRS]
     cases += [("default", options.stack, 20)] if options.stack else []
@@ -102,8 +98,7 @@ def main() -> None:
             rows.append(measure(method, count, size))
             seconds, peak = rows[-1]["seconds"], rows[-1]["peak_mb"]
             print(f"{method:12}{count:>7}{size:>12g}{seconds:>10.2f}{peak:>10.0f}", flush=True)
-            path.write_text(json.dumps({"machine": machine, "torch": torch.__version__, "rows": rows}, indent=1) + "\n")
-    print(f"Written to {path}.")
+            write("scaling", "cpu", rows=rows)
 
 
 if __name__ == "__main__":
