@@ -11,7 +11,7 @@ CPU_INDEX = --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs bench bench-metrics bench-scaling kills fuzz data lock clean
+.PHONY: help setup demo test lint format docs bench bench-gpu bench-options bench-scaling bench-metrics kills fuzz data lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -59,17 +59,36 @@ format: $(READY) ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY) ## write docs/configuration.md anew from conf/
+docs: $(READY) ## write docs/configuration.md anew from conf/, and the tables and chart of docs/speed.md from benchmarks/results/
 	$(BIN)/python docs/configuration.py
+	$(BIN)/python docs/speed.py
 
-bench: $(READY) ## measure the cost of synthesis beside the training step
-	$(BIN)/python benchmarks/synthesis.py
+bench: $(READY) ## measure training, synthesis, fusing, metrics and start-up on the CPU: 5 minutes
+	$(BIN)/python -m benchmarks.bench
 
-bench-scaling: $(READY) ## measure time and memory of fusing, up to 100 megapixels and 30 frames of 20
-	$(BIN)/python benchmarks/scaling.py
+bench-gpu: $(READY) ## measure them on a CUDA device, and what each option of training brings there
+	@if ! $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+	  echo "Skipped: there is no CUDA device here."; else set -ex; \
+	  $(BIN)/python -m benchmarks.bench --device cuda; \
+	  $(BIN)/python -m benchmarks.options --device cuda; \
+	  $(BIN)/python -m benchmarks.profile_step --device cuda; \
+	  $(BIN)/python -m benchmarks.inference --device cuda --options; \
+	  $(BIN)/python -m benchmarks.inference --device cuda --tiles; \
+	  $(BIN)/python -m benchmarks.batch --device cuda --batches 32 128 512 2048; fi
+
+bench-options: $(READY) ## measure what each way to a faster step, and to faster fusing, brings alone
+	$(BIN)/python -m benchmarks.options
+	$(BIN)/python -m benchmarks.profile_step
+	$(BIN)/python -m benchmarks.inference --options
+	$(BIN)/python -m benchmarks.inference --tiles
+
+bench-scaling: $(READY) ## measure time and memory of fusing up to 100 megapixels and 30 frames of 20, of batches, of evaluation
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.batch
+	$(BIN)/python -m benchmarks.evaluation
 
 bench-metrics: $(READY) ## measure the cost of every metric, beside careful numpy
-	$(BIN)/python benchmarks/metrics.py
+	$(BIN)/python -m benchmarks.metrics
 
 kills: $(READY) ## kill 30 trainings at random moments, resume them, compare the weights
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/kills.py

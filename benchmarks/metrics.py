@@ -1,18 +1,12 @@
 """What scoring costs on the CPU, on one thread: `make bench-metrics`.
 
-All figures of a row come from one run, in turn, and are the least processor time of some repeats, so that ratios hold
-where other programs take the processor. The numpy versions of the four are careful ones: vectorized, histograms by
-bincount, separable windows by `scipy.ndimage`. They take gray levels as they are, ours takes images in [0, 1] and
-checks them.
+All figures of a row come from one run, in turn, so that ratios hold where other programs take the processor. The numpy
+versions of the four are careful ones: vectorized, histograms by bincount, separable windows by `scipy.ndimage`. They
+take gray levels as they are, ours takes images in [0, 1] and checks them.
 """
 
-import argparse
-import json
-import platform
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 import scipy
@@ -20,12 +14,13 @@ import torch
 from scipy.ndimage import correlate1d
 from torch import Tensor
 
+from benchmarks.timing import Call, Times, in_turn, medians, parse, parser, ratio, write
 from mfif import metrics
 from mfif.metrics import FusionMetric, FusionMetrics, paper_metrics
 from mfif.metrics.functional import compiled, computing_in
 from mfif.training.runs import keep_freed_memory
 
-RESULTS = Path(__file__).parent / "results"
+DTYPES = {"f64": torch.float64, "f32": torch.float32}
 PAPER = ("QMI", "QG", "EN", "VIFF")
 
 
@@ -129,20 +124,6 @@ def photographs(size: int, batch: int) -> dict[str, Tensor]:
     return images | {"alpha": left, "alpha_true": left.roll(3, -1)}
 
 
-def alternate(
-    repeats: int, *calls: Callable[[], object], clock: Callable[[], float] = time.process_time
-) -> list[float]:
-    """Least milliseconds of each call, taken in turn; the first turn does not count."""
-    times: list[list[float]] = [[] for _ in calls]
-    for turn in range(repeats + 1):
-        for call, seen in zip(calls, times, strict=True):
-            begin = clock()
-            call()
-            if turn:
-                seen.append(1e3 * (clock() - begin))
-    return [min(seen) for seen in times]
-
-
 def ours(
     metric: FusionMetric | FusionMetrics, known: dict[str, Tensor], dtype: torch.dtype, fast: bool = False
 ) -> Callable[[], object]:
@@ -162,7 +143,36 @@ def theirs(names: tuple[str, ...], known: dict[str, Tensor], dtype: str) -> Call
     return lambda: [NUMPY[name](*pair) for pair in zip(*levels, strict=True) for name in names]
 
 
+def measure(
+    metric: FusionMetric | FusionMetrics,
+    paper: tuple[str, ...],
+    known: dict[str, Tensor],
+    repeats: int,
+    precisions: tuple[str, ...] = ("f64", "f32"),
+    fast: bool = True,
+) -> Times:
+    """Milliseconds of a batch, by precision: ours, and for those of `paper` with compiled formulas and by numpy."""
+    calls: dict[str, Call] = {short: ours(metric, known, DTYPES[short]) for short in precisions}
+    if paper and fast:
+        calls |= {f"compiled {short}": ours(metric, known, DTYPES[short], fast=True) for short in precisions}
+    if paper:
+        calls |= {f"np {short}": theirs(paper, known, f"float{short[1:]}") for short in precisions}
+    with torch.no_grad():
+        return in_turn(calls, repeats)
+
+
+def paper_four(repeats: int, size: int = 520) -> dict[str, float]:
+    """The paper's four scores of a pair in float64: milliseconds, and how much longer numpy takes."""
+    times = measure(paper_metrics(), PAPER, photographs(size, 1), repeats, precisions=("f64",), fast=False)
+    return {
+        "ms": medians(times)["f64"],
+        "numpy_ms": medians(times)["np f64"],
+        "numpy_ratio": ratio(times, "np f64", "f64"),
+    }
+
+
 def table(rows: dict[str, dict[str, float]]) -> None:
+    """Print them."""
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     print(f"{'ms per pair':24}" + "".join(f"{column:>14}" for column in columns))
     for name, row in rows.items():
@@ -170,15 +180,13 @@ def table(rows: dict[str, dict[str, float]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--size", type=int, default=520)
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
-    arguments = parser.parse_args()
-    repeats = arguments.repeats
+    own = parser(__doc__)
+    own.add_argument("--repeats", type=int, default=10)
+    own.add_argument("--size", type=int, default=520)
+    own.add_argument("--batches", type=int, nargs="+", default=[1, 8])
+    given = parse(own)
     keep_freed_memory()
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
 
     items = {name: getattr(metrics, name) for name in metrics.__all__}
     classes = {
@@ -189,55 +197,26 @@ def main() -> None:
         "paper's four": (paper_metrics(), PAPER),
         "all but FMI": (FusionMetrics({name: item() for name, item in classes.items() if name != "FMI"}), ()),
     }
-    precisions = {"f64": torch.float64, "f32": torch.float32}
     rows: dict[str, dict[str, float]] = {name: {} for name in (*classes, *sets)}
-    for batch in arguments.batches:
-        known = photographs(arguments.size, batch)
+    for batch in given.batches:
+        known = photographs(given.size, batch)
         for name, row in rows.items():
             metric, paper = sets[name] if name in sets else (classes[name](), (name,) if name in NUMPY else ())
-            calls = {f"{short} b{batch}": ours(metric, known, dtype) for short, dtype in precisions.items()}
-            if paper:
-                calls |= {
-                    f"compiled {short} b{batch}": ours(metric, known, dtype, fast=True)
-                    for short, dtype in precisions.items()
-                }
-                calls |= {f"np {short} b{batch}": theirs(paper, known, f"float{short[1:]}") for short in precisions}
             few = name in costly or name == "all but FMI"
-            turns = (1 if name == "FMI" and batch > 1 else 2) if few else repeats
-            row |= {key: ms / batch for key, ms in zip(calls, alternate(turns, *calls.values()), strict=True)}
+            turns = (1 if name == "FMI" and batch > 1 else 2) if few else given.repeats
+            times = measure(metric, paper, known, turns)
+            row |= {f"{key} b{batch}": ms / batch for key, ms in medians(times).items()}
             print(name, {key: round(value, 1) for key, value in row.items()}, flush=True)
     torch.set_num_threads(2)
-    known = photographs(arguments.size, 1)
-    calls = {f"{short} b1": ours(sets["all but FMI"][0], known, dtype) for short, dtype in precisions.items()}
-    rows["all but FMI, 2 threads"] = dict(
-        zip(calls, alternate(3, *calls.values(), clock=time.perf_counter), strict=True)
-    )
+    times = measure(sets["all but FMI"][0], (), photographs(given.size, 1), 3)
+    rows["all but FMI, 2 threads"] = {f"{key} b1": ms for key, ms in medians(times).items()}
     table(rows)
-    for column in (f"{short} b{batch}" for batch in arguments.batches for short in precisions):
+    for column in (f"{short} b{batch}" for batch in given.batches for short in DTYPES):
         paper_row = rows["paper's four"]
         eager, fast = (paper_row[f"np {column}"] / paper_row[ours] for ours in (column, f"compiled {column}"))
         print(f"paper's four, {column}: numpy takes {eager:.2f}x as long, {fast:.2f}x as long as compiled")
-
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "metrics-cpu.json"
-    versions = {"torch": torch.__version__, "numpy": np.__version__, "scipy": scipy.__version__}
-    machine = f"{platform.machine()}, 1 thread, {processor()}"
-    result = {
-        "machine": machine,
-        "python": platform.python_version(),
-        **versions,
-        "size": arguments.size,
-        "ms_per_pair": rows,
-    }
-    path.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"Written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}.")
-
-
-def processor() -> str:
-    """Name of the processor where Linux tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+    torch.set_num_threads(1)
+    write("metrics", "cpu", numpy=np.__version__, scipy=scipy.__version__, size=given.size, ms_per_pair=rows)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Linux to tell.
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage.data import astronaut
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.timing import write
+
 PAIRS = (0.25, 1, 4, 16, 50, 100)
 STREAMED_PAIRS = (25, 100, 200)
 NETWORK_PAIRS = (0.25, 1, 4)
@@ -75,8 +75,9 @@ def measure(method: str, count: int, megapixels: float, into: str) -> dict[str, 
     """Fuse synthetic frames in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         paths = frames(count, megapixels, Path(folder))
-        command = [sys.executable, __file__, "--once", method, into, *map(str, paths)]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        command = [sys.executable, "-m", "benchmarks.scaling", "--once", method, into, *map(str, paths)]
+        root = Path(__file__).parent.parent
+        output = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
     return {"method": method, "frames": count, "megapixels": megapixels, "into": into, **json.loads(output)}
 
 
@@ -91,17 +92,12 @@ def main() -> None:
         method, into, *paths = options.once
         print(json.dumps(fuse_once(method, into, paths)))
         return
-    import torch
-
-    machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
-    path = RESULTS / ("streaming-cpu.json" if options.streaming else "scaling-cpu.json")
-    RESULTS.mkdir(exist_ok=True)
     cases = [(method, 2, size, "memory") for method in ("laplacian", "default") for size in PAIRS]
     cases += [("network", 2, size, "memory") for size in NETWORK_PAIRS]
-    cases += [("default", options.stack, 20, "memory")] if options.stack else []
+    cases += [("laplacian", options.stack, 20, "memory")] if options.stack else []
     if options.streaming:
-        cases = [("default", 2, size, into) for size in STREAMED_PAIRS for into in ("memory", "file")]
-        cases += [("default", options.stack, 20, "file")] if options.stack else []
+        cases = [("laplacian", 2, size, into) for size in STREAMED_PAIRS for into in ("memory", "file")]
+        cases += [("laplacian", options.stack, 20, "file")] if options.stack else []
     rows = []
     print(f"{'method':12}{'into':>8}{'frames':>7}{'megapixels':>12}{'seconds':>10}{'peak MB':>10}")
     for method, count, size, into in cases:
@@ -109,8 +105,7 @@ def main() -> None:
             rows.append(measure(method, count, size, into))
             seconds, peak = rows[-1]["seconds"], rows[-1]["peak_mb"]
             print(f"{method:12}{into:>8}{count:>7}{size:>12g}{seconds:>10.2f}{peak:>10.0f}", flush=True)
-            path.write_text(json.dumps({"machine": machine, "torch": torch.__version__, "rows": rows}, indent=1) + "\n")
-    print(f"Written to {path}.")
+            write("streaming" if options.streaming else "scaling", "cpu", rows=rows)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class TrainConfig:
         output: Folder of this run.
         threshold: Level at which the map is cut in validation; None keeps it continuous.
         channels_last: Whether weights and features lie channels-last in memory.
-        compile: Whether the network is compiled by ``torch.compile``.
+        compile: Whether the network is compiled by ``torch.compile``, or in which of its modes.
         deterministic: Whether only algorithms are used that give the same result every time, bit for bit.
     """
 
@@ -67,7 +67,7 @@ class TrainConfig:
     output: str = MISSING
     threshold: float | None = 0.5
     channels_last: bool = True
-    compile: bool = False
+    compile: bool | str = False
     deterministic: bool = False
 
 

@@ -30,7 +30,8 @@ class FusionModule(LightningModule):
             lets `mfif.load` build the network again.
         threshold: Level at which the map is cut in validation; None keeps it continuous.
         channels_last: Whether weights and features lie channels-last in memory, which is faster in most cases.
-        compile: Whether the network is compiled, in place, so that checkpoints keep their keys.
+        compile: Whether the network is compiled, in place, so that checkpoints keep their keys; a word is a mode of
+            ``torch.compile``, such as ``"reduce-overhead"``, which records CUDA graphs.
 
     Raises:
         ValueError: A metric is of the map, and the network gives none.
@@ -46,7 +47,7 @@ class FusionModule(LightningModule):
         configuration: Mapping[str, Any] | None = None,
         threshold: float | None = 0.5,
         channels_last: bool = True,
-        compile: bool = False,
+        compile: bool | str = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -69,7 +70,7 @@ class FusionModule(LightningModule):
         if channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if compile:
-            self.network.compile()
+            self.network.compile(mode=compile if isinstance(compile, str) else None)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Decision map, or fused image, ``(B, 1, H, W)`` of sources ``(B, 1 or 3, H, W)`` in [0, 1]."""
@@ -91,14 +92,18 @@ class FusionModule(LightningModule):
     def training_step(self, pair: FocusPair, batch_index: int) -> Tensor:
         """Loss of a batch of pairs."""
         _, _, loss = self._step(self._as_fused(pair))
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(pair.a))
+        # Only where it is logged, for telling Lightning of it takes a while; and not with `prog_bar`, for which
+        # Lightning reads the value, and waits for the GPU, with every iteration.
+        every = max(1, getattr(self._trainer, "log_every_n_steps", 1))
+        if (self.global_step + 1) % every == 0:
+            self.log("train/loss", loss, batch_size=len(pair.a))
         return loss
 
     def validation_step(self, pair: FocusPair, batch_index: int) -> dict[str, Tensor]:
         """Score a batch of pairs; return what the metrics are called with, and the map, if any, as it was estimated."""
         pair = self._as_fused(pair)
         fused, alpha, loss = self._step(pair)
-        self.log("val/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(pair.a))
+        self.log("val/loss", loss, sync_dist=True, batch_size=len(pair.a))
         known = {"source_a": pair.a, "source_b": pair.b, "sharp": pair.sharp, "alpha_true": pair.alpha}
         if alpha is None:
             known["fused"] = fused.clamp(0, 1)

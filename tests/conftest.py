@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +59,22 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(6):
         Image.fromarray(photograph(index)).save(folder / f"photo-{index}.png")
     return folder
+
+
+@pytest.fixture
+def scalar_reads() -> Any:
+    """Counts, inside ``with``, how often a value of a tensor is read by Python, for which a GPU would be waited for."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class ScalarReads(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.count += func is torch.ops.aten._local_scalar_dense.default
+            return func(*args, **(kwargs or {}))
+
+    return ScalarReads()
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
+import shutil
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -87,6 +89,38 @@ def test_only_the_network_is_optimized_and_the_schedule_steps_by_iteration() -> 
 def test_hyper_parameters_are_plain_and_complete() -> None:
     configuration = {"network": {"_target_": "mfif.models.TwoStream", "width": 4}}
     assert module(configuration=configuration).hparams == {"configuration": configuration}
+
+
+COMPILER = pytest.mark.skipif(
+    shutil.which("c++") is None and shutil.which("g++") is None, reason="needs a C++ compiler"
+)
+
+
+@pytest.mark.parametrize(
+    "fast",
+    [
+        {"channels_last": True},
+        {"optimizer": partial(torch.optim.Adam, lr=1e-3, fused=True)},
+        pytest.param({"compile": True}, marks=COMPILER),
+        pytest.param({"compile": "default"}, marks=COMPILER),
+    ],
+    ids=lambda fast: next(iter(fast)),
+)
+def test_fast_paths_train_as_plain_torch_does(fast: dict[str, object], pair: FocusPair, root: Path) -> None:
+    from benchmarks.bare import BareStep
+
+    weights = TwoStream(width=4).state_dict()
+    trained = []
+    for options in ({"channels_last": False}, {"channels_last": False} | fast):
+        model = module(**options)
+        model.network.load_state_dict(weights)
+        step = BareStep(model, pair)
+        for _ in range(4):
+            step()
+        trained.append(model.network.state_dict())
+    for name, weight in trained[0].items():
+        assert not torch.allclose(weight, weights[name], rtol=0, atol=1e-4)
+        torch.testing.assert_close(trained[1][name], weight, rtol=0, atol=1e-5)  # where four steps go up to 4e-3
 
 
 def test_compilation_keeps_the_keys_of_checkpoints() -> None:

@@ -8,10 +8,15 @@ import sys
 import time
 from pathlib import Path
 
+import hydra
 import pytest
 import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import Callback
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mfif.config import CONFIG_DIR, register_schemas
 
 QUICK = [
     "experiment=quick",
@@ -242,3 +247,35 @@ def test_two_processes_train_as_one(root: Path, photos: Path, tmp_path: Path) ->
         with (tmp_path / name / "csv/version_0/metrics.csv").open() as file:
             scores.append([float(row["val/map_accuracy"]) for row in csv.DictReader(file) if row["val/map_accuracy"]])
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_no_iteration_waits_for_the_gpu(
+    root: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import train as entry
+
+    class NoSync(Callback):
+        """Lets PyTorch raise where the GPU is waited for, from the end of an iteration to that of the next.
+
+        Not where a loss is read to be shown or logged, before and after the end of every tenth.
+        """
+
+        watched = 0
+
+        def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+            strict = trainer.global_step % 10 not in (9, 0)
+            type(self).watched += strict
+            torch.cuda.set_sync_debug_mode("error" if strict else "default")
+
+        def on_train_end(self, *_: object) -> None:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr("mfif.training.callbacks.NoSync", NoSync, raising=False)
+    register_schemas()
+    words = [f"photos.root={photos}", *QUICK, "trainer=gpu", "trainer.accelerator=gpu", f"output={tmp_path}"]
+    words += ["trainer.max_steps=40", "trainer.val_check_interval=20", "trainer.log_every_n_steps=10"]
+    with hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        config = hydra.compose("train", [*words, "+callbacks.watch._target_=mfif.training.callbacks.NoSync"])
+    entry.main(config)
+    assert NoSync.watched == 32

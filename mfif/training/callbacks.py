@@ -16,7 +16,18 @@ from mfif.training.collect import read_curves
 
 
 class ProgressBar(RichProgressBar):
-    """One bar over all iterations on a terminal; a line at every validation where the output is a file."""
+    """One bar over all iterations on a terminal; a line at every validation where the output is a file.
+
+    The losses beside it are read where they are logged, every ``trainer.log_every_n_steps`` iterations: reading one
+    waits for the GPU.
+
+    Args:
+        refresh_rate: How often the bar is drawn, per second.
+    """
+
+    def __init__(self, refresh_rate: int = 10) -> None:
+        super().__init__(refresh_rate=refresh_rate)
+        self._losses: dict[str, int | str | float | dict[str, float]] = {}
 
     @property
     def total_train_batches(self) -> int | float:
@@ -30,7 +41,11 @@ class ProgressBar(RichProgressBar):
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
         """What the bar shows beside the time: the losses."""
-        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+        every = max(1, trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        if not trainer.training or trainer.global_step % every == 0:
+            known = trainer.callback_metrics
+            self._losses = {name: float(known[name]) for name in ("train/loss", "val/loss") if name in known}
+        return self._losses
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

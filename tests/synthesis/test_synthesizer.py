@@ -344,3 +344,14 @@ def test_on_the_accelerator():
     for here, moved in zip(synthesizer(sharp, draw), synthesizer(sharp.cuda(), there), strict=True):
         assert moved.is_cuda
         torch.testing.assert_close(moved.cpu(), here, rtol=0, atol=2e-3)  # TF32
+
+
+@pytest.mark.parametrize("build", [paper, drawn])
+def test_applying_a_draw_waits_for_no_value(build, scalar_reads):
+    synthesizer = build(noise=0.02, edge=0.5, boundary="spread")
+    sharp, draw = photos(5), synthesizer.draw(torch.arange(5), generator())
+    with scalar_reads:
+        synthesizer(sharp, draw)
+        assert scalar_reads.count == 0
+        float(sharp[0, 0, 0, 0])
+        assert scalar_reads.count == 1

@@ -1,6 +1,8 @@
 """Callbacks beside a real trainer: what they show, and when."""
 
+import csv
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from mfif.metrics import PSNR, FusionMetrics, MapAccuracy
 from mfif.models import TwoStream
 from mfif.module import FusionModule
 from mfif.pair import FocusPair
-from mfif.training.callbacks import ScoreTable, ValidationPictures
+from mfif.training.callbacks import ProgressBar, ScoreTable, ValidationPictures
 
 
 class Recorder(WandbLogger):
@@ -111,3 +113,39 @@ def test_the_table_holds_the_score_of_every_pair_in_order(tmp_path: Path) -> Non
 def test_without_wandb_no_pair_is_scored_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FusionMetrics, "score", lambda *_, **__: pytest.fail("scored for nobody"))
     fit(tmp_path, CSVLogger(tmp_path), ScoreTable())
+
+
+def test_the_bar_reads_the_loss_at_the_cadence_of_logging(tmp_path: Path, scalar_reads: Any) -> None:
+    reads: list[int] = []
+    shown: list[float | None] = []
+
+    class Watch(Callback):
+        """Comes after the bar; an iteration ends here, with its logging, and with the validation before it."""
+
+        def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+            reads.append(scalar_reads.count)
+            bar = trainer.progress_bar_callback
+            assert isinstance(bar, ProgressBar)
+            assert bar._metric_component is not None
+            shown.append(bar._metric_component._metrics.get("train/loss"))
+
+    module = FusionModule(TwoStream(width=4), FusionLoss(), partial(torch.optim.SGD, lr=1e-3))
+    trainer = Trainer(
+        default_root_dir=tmp_path,
+        accelerator="cpu",
+        max_steps=12,
+        log_every_n_steps=4,
+        logger=CSVLogger(tmp_path),
+        callbacks=[ProgressBar(), Watch()],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+    )
+    with scalar_reads:
+        trainer.fit(module, DataLoader([batch(2, seed) for seed in range(12)], batch_size=None))
+    per_iteration = [after - before for before, after in pairwise(reads)]
+    # Iterations 2 to 12: at 4, 8 and 12 the bar reads the loss, and logging after it, which counts with the next one.
+    assert [bool(count) for count in per_iteration] == [step % 4 in (0, 1) for step in range(2, 13)]
+    assert shown == [None] * 3 + [shown[3]] * 4 + [shown[7]] * 4 + [shown[11]]
+    with (tmp_path / "lightning_logs/version_0/metrics.csv").open() as file:
+        logged = [float(row["train/loss"]) for row in csv.DictReader(file)]
+    assert [shown[3], shown[7], shown[11]] == pytest.approx(logged)

@@ -1,0 +1,46 @@
+"""The bare training step, the floor that a training is measured against."""
+
+import torch
+
+from mfif.module import FusionModule
+from mfif.pair import FocusPair
+
+
+class BareStep:
+    """Forward, loss, backward and optimizer on a fixed batch, without Lightning, draws, synthesis or logging.
+
+    Args:
+        module: What is trained, weights and all.
+        pair: The batch, where the weights are.
+        precision: ``"32"`` or ``"bf16-mixed"``, as `trainer.precision`.
+        **optimizer: Arguments for the optimizer besides its own.
+    """
+
+    def __init__(self, module: FusionModule, pair: FocusPair, precision: str = "32", **optimizer: object) -> None:
+        self.module = module
+        self.pair = pair
+        self.precision = precision
+        self.optimizer = module._optimizer(module.network.parameters(), **optimizer)
+
+    def __call__(self) -> None:
+        """Take a step."""
+        with torch.autocast(self.pair.a.device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed"):
+            _, _, loss = self.module._step(self.pair)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+
+def record_graph(step: BareStep) -> torch.cuda.CUDAGraph:
+    """The kernels of a step as one CUDA graph, which `replay` launches at once; its optimizer is `capturable`."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):  # cuDNN chooses, the optimizer makes its state
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    step.optimizer.zero_grad()
+    with torch.cuda.graph(graph):
+        step()
+    return graph
