@@ -42,10 +42,11 @@ def bands(
         Bands ``(..., side, W)`` from the top, the last one of what is left; or all at once.
     """
     height, width = images[0].shape[-2:]
-    if side is None or halo is None or max(height, width) <= side:
+    if side is not None and halo is not None:
+        side, halo = (-(-length // stride) * stride for length in (side, halo))
+    if side is None or halo is None or max(height, width) <= side + 2 * halo:  # what a tile and its surroundings take
         yield call(*map(as_tensor, images))
         return
-    side, halo = (-(-length // stride) * stride for length in (side, halo))
     for top in range(0, height, side):
         band = torch.empty(0)
         for left in range(0, width, side):

@@ -9,7 +9,7 @@ from mfif.classical import ConstantMap, GuidedFilterFusion, ImageMatting, Laplac
 from mfif.errors import InputError
 from mfif.fusion.fusers import Fuser, IdealFuser, ImageFuser
 from mfif.fusion.refine import RemoveSmallRegions
-from mfif.models import Cnn, TwoStream
+from mfif.models import Cnn, ContextTwoStream, TwoStream
 from mfif.pair import luma
 
 
@@ -27,6 +27,22 @@ def test_tiles_change_nothing(estimator: nn.Module, tile: int, images: tuple[Ten
     tiled = Fuser(estimator, threshold=None, tile=tile).decision_map(*images)
     assert (tiled - whole).abs().max() < 1e-6
     assert (Fuser(estimator, tile=tile).decision_map(*images) != Fuser(estimator).decision_map(*images)).sum() == 0
+
+
+def test_tiles_change_nothing_of_what_is_decided_in_a_wide_context() -> None:
+    torch.manual_seed(0)
+    network = ContextTwoStream(4, levels=2).eval()
+    with torch.no_grad():
+        network.alpha.weight.mul_(20)  # decided
+    a, b = torch.rand(2, 1, 3, 250, 217)
+    seen: list[torch.Size] = []
+    network.register_forward_pre_hook(lambda _, sources: seen.append(sources[0].shape))
+    with torch.no_grad():
+        whole, tiled = (Fuser(network, threshold=None, tile=tile).fuse([a, b]).decision for tile in (None, 40))
+    assert len(seen) > 10
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
+    assert whole is not None
+    assert (whole - 0.5).abs().max() > 0.3
 
 
 def test_an_estimator_without_a_radius_sees_the_whole_image(images: tuple[Tensor, Tensor]) -> None:
