@@ -17,7 +17,7 @@ from mfif.fusion.rasters import Scratch
 from mfif.fusion.refine import BlendSeam, GuidedFilter, InTurn, Refinement, RemoveSmallRegions
 from mfif.fusion.stack import focus_order, fuse_stack
 from mfif.fusion.tiles import whole
-from mfif.fusion.weights import load_network, shipped_weights
+from mfif.fusion.weights import SHIPPED, load_network, shipped_weights
 from mfif.images import Metadata
 
 if TYPE_CHECKING:
@@ -44,8 +44,10 @@ def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> 
     if path.is_file():
         return _method_of(load_network(path)).to(device)
     name = str(checkpoint_or_name)
+    if name in SHIPPED:
+        return load_shipped(name).to(device)
     if name in method_names():
-        # Checkpoints do without Hydra, which takes a while to import.
+        # Networks do without Hydra, which takes a while to import.
         from hydra.utils import instantiate
         from omegaconf import OmegaConf
 
