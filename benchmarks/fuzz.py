@@ -2,8 +2,9 @@
 
 Whole images of many kinds and a checkpoint are damaged by seeded draws: bytes flipped, cut off, headers edited; where a
 format has checksums they are often made right again, so that the damage gets past them. Each file is read, and fused
-with its whole twin. What may come out is a result, or the refusal a person can read (InputError, or ValueError where
-images do not fit each other). A worker process that dies, or takes too long over one case, is a finding.
+with its whole twin, in memory and strip by strip. What may come out is one result of both, or the refusal a person can
+read (InputError, or ValueError where images do not fit each other). A worker process that dies, or takes too long over
+one case, is a finding.
 """
 
 import argparse
@@ -244,8 +245,8 @@ def _try_image(broken: Path, whole: Path) -> str:
     except ValueError:  # another size, type or number of channels
         return "read"
     write_image(broken.with_name("fused.tif"), result.image, read_photo(broken).metadata)
-    fuse([broken, whole], "default", device="cpu", output=broken.with_name("streamed.tif"))
-    return "fused"
+    streamed = fuse([broken, whole], "default", device="cpu", output=broken.with_name("streamed.tif"))
+    return "fused" if np.array_equal(streamed.image, result.image) else "differs when it is read by strips"
 
 
 def _try_checkpoint(broken: Path, whole: Path) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, Self, cast
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from mfif.errors import InputError
 from mfif.fusion.levels import blend_bands, blend_levels, colour, from_unit, to_unit
 from mfif.fusion.refine import Refinement, refined
-from mfif.fusion.tiles import Raster, as_tensor, bands, whole
+from mfif.fusion.tiles import Raster, as_tensor, bands, tiled, whole
 from mfif.pair import binarize, luma
+
+_PART = 1024  # side in pixels of what is converted at once
 
 
 class Fusion(NamedTuple):
@@ -99,8 +101,8 @@ class Fuser:
             raise InputError(_wants_two(self.estimator, len(sources)))
         a, b = sources
         if self.threshold is None and hasattr(self.estimator, "fuse"):
-            image, decision = self._fuse_at_once(as_tensor(a), as_tensor(b))
-            return iter([image]), cast(Tensor, decision)
+            image, alpha = self._fuse_at_once(as_tensor(a), as_tensor(b))
+            return iter([image]), alpha
         decision = self.refined(self._decided(a, b), a, b)
         return blend_bands(a, b, decision), decision
 
@@ -138,14 +140,17 @@ class Fuser:
         return focus
 
     @torch.no_grad()
-    def _fuse_at_once(self, a: Tensor, b: Tensor) -> Fusion:
+    def _fuse_at_once(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         image, decision = self.estimator.fuse(self._view(a), self._view(b))  # type: ignore[attr-defined]
         levels = from_unit(image, a.dtype)
         channels = levels.shape[1]
-        return Fusion(torch.cat([levels, blend_levels(a[:, channels:], b[:, channels:], decision)], dim=1), decision)
+        return torch.cat([levels, blend_levels(a[:, channels:], b[:, channels:], decision)], dim=1), decision
 
     def _view(self, image: Tensor) -> Tensor:
-        """What the estimator sees of an image."""
+        """What the estimator sees of an image, made part by part."""
+        return tiled(self._view_of_part, [image], _PART, halo=0)
+
+    def _view_of_part(self, image: Tensor) -> Tensor:
         unit = to_unit(colour(image))
         return unit if getattr(self.estimator, "takes_colour", False) else luma(unit)
 

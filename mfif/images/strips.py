@@ -1,7 +1,10 @@
 """TIFF files row by row, so that they need not fit into memory."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 import tifffile
@@ -73,10 +76,13 @@ class Strips:
     def _segment(self, stream: BinaryIO, number: int) -> Pixels:
         content = _exactly(stream, self._page.dataoffsets[number], self._page.databytecounts[number])
         try:
-            pixels = self._page.decode(content, number, _fullsize=False)[0]
+            decoded = self._page.decode(content, number, _fullsize=False)[0]
         except Exception as error:  # each codec raises its own
             raise ValueError(error) from error
-        return cast(Pixels, pixels)
+        if decoded is None:
+            raise OSError("image file is truncated")
+        pixels: Pixels = decoded
+        return pixels
 
 
 def _exactly(stream: BinaryIO, start: int, size: int) -> bytes:
@@ -103,13 +109,25 @@ def open_strips(path: Path) -> Strips | None:
         if image.format != "TIFF" or image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
             return None
         try:
-            with tifffile.TiffFile(path) as file:
+            with _silence(), tifffile.TiffFile(path) as file:
                 page = file.pages.first
                 readable = _lies_as_seen(page, image)
         except Exception:  # damage, as tifffile tells it
             return None
         strips = Strips(path, page, read_metadata(image, in_colour=page.samplesperpixel > 2)) if readable else None
     return strips if strips is not None and (page.is_contiguous or _decodes(strips)) else None
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Spare people what tifffile writes of damage, which is worded elsewhere."""
+    logger = logging.getLogger("tifffile")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _lies_as_seen(page: tifffile.TiffPage, image: ImageFile) -> bool:

@@ -115,6 +115,20 @@ def test_other_damage_is_worded(tmp_path: Path) -> None:
         strips.read(0, 1)
 
 
+def test_what_tifffile_says_of_damage_is_not_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, levels(np.uint8, 3), photometric="rgb", metadata=None)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"\x1a\x01\x05\x00")  # XResolution, a fraction
+    content[place + 2 : place + 4] = b"\x77\x77"
+    path.write_bytes(content)
+    open_strips(path)
+    assert not caplog.records
+    assert capfd.readouterr().err == ""
+
+
 def test_the_limit_on_pixels_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_image(tmp_path / "a.tif", levels(np.uint8, 3))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
