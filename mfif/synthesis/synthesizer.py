@@ -67,6 +67,7 @@ class Synthesizer:
             to the pixel. Each sample draws its own uniformly from 0.
         shift: Largest distance in pixels, along each axis, by which the sources lie apart; each moves by half of it.
         jpeg: Smallest and largest JPEG quality of the sources; half of the samples are compressed. None spares all.
+        rounded: Whether the sources have 256 levels, as files have; what is fainter then is no sign of focus.
 
     Raises:
         ValueError: A number is negative, `boundary` is neither of the two, `backgrounds` is no share or goes without
@@ -87,6 +88,7 @@ class Synthesizer:
         softness: float = 0.0,
         shift: float = 0.0,
         jpeg: Sequence[int] | None = None,
+        rounded: bool = False,
     ) -> None:
         for name, value in {"noise": noise, "edge": edge, "softness": softness, "shift": shift}.items():
             if value < 0:
@@ -106,6 +108,7 @@ class Synthesizer:
         self.backgrounds = backgrounds
         self.softness = softness
         self.shift = shift
+        self.rounded = rounded
         self.jpeg = None if jpeg is None else (int(jpeg[0]), int(jpeg[1]))
 
     @property
@@ -198,4 +201,6 @@ class Synthesizer:
             a, b = add_noise(a, draw.noise, generator), add_noise(b, draw.noise, generator)
         if self.jpeg:
             a, b = compress(a, draw.quality), compress(b, draw.quality)
+        if self.rounded:
+            a, b = (a * 255).round() / 255, (b * 255).round() / 255
         return pair._replace(a=a, b=b)

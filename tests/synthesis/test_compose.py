@@ -134,6 +134,24 @@ def test_background_is_the_formula(case):
     assert torch.equal(pair.sharp, torch.where(template == 1, sharp, behind))
 
 
+def test_true_map_before_a_background_is_that_of_the_nearer_source():
+    """Before a flat background a blurred foreground is farther from the scene wherever it reaches."""
+    kernel = gaussian_kernels(torch.tensor([9]), torch.tensor([2.0]), 9)
+    template = (torch.arange(40) < 20).float().expand(1, 1, 40, 40)
+    bright, dark = torch.full((1, 1, 40, 40), 0.9), torch.full((1, 1, 40, 40), 0.1)
+    for swapped in (False, True):
+        pair = compose(bright, kernel, template, torch.tensor([swapped]), "spread", dark)
+        taken = (1 - pair.alpha if swapped else pair.alpha)[0, 0]
+        assert torch.equal(blend(pair.a, pair.b, pair.alpha), pair.sharp)  # which the template does not give here
+        assert taken[:, :20].all()
+        reach = int(taken[0].sum()) - 20
+        assert 2 <= reach <= 4
+        assert torch.equal(taken, (torch.arange(40) < 20 + reach).float().expand(40, 40))
+    textured = torch.rand(1, 1, 40, 40, generator=torch.Generator().manual_seed(3))
+    pair = compose(torch.full_like(dark, 0.5), kernel, template, torch.tensor([False]), "spread", textured)
+    assert pair.alpha.sum() < taken.sum()  # where the background has much to lose, less of it is given away
+
+
 def test_background_wants_the_spread(case):
     with pytest.raises(ValueError, match="Expected `boundary` to be 'spread' with a `background`, got 'selection'"):
         compose(*case, background=case[0])

@@ -119,6 +119,15 @@ def test_sources_move_apart_and_are_compressed():
         torch.testing.assert_close(got, compress(translate(source, sign * draw.shift / 2), draw.quality))
 
 
+def test_sources_have_the_levels_of_files():
+    rounded, plain = (paper(rounded=value) for value in (True, False))
+    sharp = photos(6)
+    draw = plain.draw(torch.arange(6), generator())
+    for got, exact in zip(rounded(sharp, draw)[:2], plain(sharp, draw)[:2], strict=True):
+        assert torch.equal(got, (exact * 255).round() / 255)
+        assert not torch.equal(got, exact)
+
+
 def test_backgrounds_are_behind_where_they_are_drawn():
     synthesizer = drawn(boundary="spread", backgrounds=0.5)
     sharp, bank = photos(8), photos(16)[8:]
