@@ -26,7 +26,7 @@ from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 import tifffile
@@ -208,7 +208,7 @@ def _damage_inside_zip(content: bytes, draw: random.Random) -> bytes:
             member = whole.read(name)
             if name == chosen and len(member) > 8:
                 member = draw.choice((_cut, _flip, _shuffle))(member, draw)
-            archive.writestr(name, member)
+            archive.writestr(ZipInfo(name), member)  # without the time, so that a case can be made again
     return stream.getvalue()
 
 

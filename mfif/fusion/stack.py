@@ -17,6 +17,7 @@ from mfif.pair import luma
 _CELLS = 32  # along each side of an image, in which the energy of the Laplacian is compared
 _LEAST_ENERGY = 1e-12  # of a cell, below which there is none to share
 _TILE = 1024  # side in pixels of what is compared at once
+_PORTRAYED = 2**18  # pixels that are portrayed at once
 
 
 class Portrait(NamedTuple):
@@ -77,19 +78,29 @@ class _Layer:
 
 
 def portray(frame: Raster) -> Portrait:
-    """Read a frame ``(B, C, H, W)``, see `mfif.fusion.fusers.Method`, for `focus_order`; in strips, to spare memory."""
+    """Read a frame ``(B, C, H, W)``, see `mfif.fusion.fusers.Method`, for `focus_order`; part by part."""
     digest = hashlib.sha256(repr((frame.shape, frame.dtype)).encode())
     energies = []
-    height = frame.shape[-2]
+    height, width = frame.shape[-2:]
     rows = -(-height // _CELLS)
     for top in range(0, height, rows):
-        strip = frame[..., top : min(top + rows, height), :]
-        digest.update(strip.contiguous().cpu().numpy().tobytes())
-        gray = luma(to_unit(colour(strip)))
-        framed = pad(gray, (1, 1, 1, 1), mode="replicate")
-        beside = framed[..., 1:-1, :-2] + framed[..., 1:-1, 2:] + framed[..., :-2, 1:-1] + framed[..., 2:, 1:-1]
-        energies.append(adaptive_avg_pool2d((beside - 4 * gray) ** 2, (1, _CELLS)))
-    return Portrait(digest.digest(), torch.cat(energies).double().flatten().cpu())
+        bottom = min(top + rows, height)
+        parts = range(top, bottom, max(_PORTRAYED // width, 1))
+        sums = []
+        for first in parts:
+            part = frame[..., first : min(first + parts.step, bottom), :]
+            digest.update(part.contiguous().cpu().numpy().tobytes())
+            sums.append(_laplacian_energy(part).double().cpu() * part.shape[-2])
+        energies.append(torch.stack(sums).sum(0) / (bottom - top))
+    return Portrait(digest.digest(), torch.cat(energies).flatten())
+
+
+def _laplacian_energy(part: Tensor) -> Tensor:
+    """Mean energy of the Laplacian in each of `_CELLS` parts of the width."""
+    gray = luma(to_unit(colour(part)))
+    framed = pad(gray, (1, 1, 1, 1), mode="replicate")
+    beside = framed[..., 1:-1, :-2] + framed[..., 1:-1, 2:] + framed[..., :-2, 1:-1] + framed[..., 2:, 1:-1]
+    return adaptive_avg_pool2d((beside - 4 * gray) ** 2, (1, _CELLS))
 
 
 def focus_order(portraits: Mapping[int, Portrait]) -> list[int]:

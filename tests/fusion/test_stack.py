@@ -69,6 +69,13 @@ def test_a_portrait_is_of_content() -> None:
     assert portray(frame.reshape(1, 3, 33, 40)).digest != portray(frame).digest
 
 
+def test_frames_portrayed_in_parts_have_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = slanted(6)
+    expected = focus_order(portraits_of(frames))
+    monkeypatch.setattr("mfif.fusion.stack._PORTRAYED", 160)  # one row, of which two make a cell
+    assert focus_order(portraits_of(frames)) in (expected, expected[::-1])
+
+
 # Fusion.
 
 
