@@ -51,7 +51,7 @@ def save_weights(checkpoint: Path, path: Path) -> None:
     node, weights = _read_training(checkpoint)
     halves = {key: value.half().contiguous() for key, value in weights.items()}
     with replacing(path) as temporary:
-        safetensors.torch.save_file(halves, temporary, {"network": json.dumps(node)})
+        temporary.write_bytes(safetensors.torch.save(halves, {"network": json.dumps(node)}))
 
 
 def load_network(path: Path) -> nn.Module:
