@@ -14,6 +14,7 @@ from mfif.config import CONFIG_DIR, check_config, register_schemas
 NEEDS = {
     "photos/folder": ["photos.root=."],
     "photos/div2k": ["photos.root=nowhere"],
+    "experiment/context": ["photos.root=."],
     "network/mfnet": ["experiment=mfnet"],  # it gives no map to score
 }
 TRAINED = {"ablation", "experiment", "kernel", "loss", "network", "optimizer", "scheduler", "template"}
