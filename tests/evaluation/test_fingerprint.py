@@ -81,7 +81,13 @@ def test_another_process_agrees(root: Path) -> None:
 
 def test_a_method_does_not_depend_on_its_siblings() -> None:
     assert _imported("mfif.classical.reference") == {"mfif.classical.reference"}
-    below = {"errors", "guided", "pair", *(f"fusion.{room}" for room in ("fusers", "levels", "refine", "tiles"))}
+    below = {
+        "errors",
+        "guided",
+        "pair",
+        "regions",
+        *(f"fusion.{room}" for room in ("fusers", "levels", "refine", "tiles")),
+    }
     assert _imported("mfif.fusion.fusers") == {f"mfif.{module}" for module in below}
     scoring = _imported("mfif.metrics.perception")
     assert {"mfif.metrics.fusion", "mfif.metrics.functional.q_cb", "mfif.pair"} <= scoring
