@@ -17,10 +17,9 @@ def translate(image: Tensor, offset: Tensor) -> Tensor:
         The moved images, shape of `image`.
     """
     height, width = image.shape[-2:]
-    scale = torch.tensor([2 / width, 2 / height], device=image.device, dtype=image.dtype)
     transform = torch.zeros(len(image), 2, 3, device=image.device, dtype=image.dtype)
     transform[:, 0, 0] = transform[:, 1, 1] = 1
-    transform[:, :, 2] = -offset.flip(1) * scale
+    transform[:, 0, 2], transform[:, 1, 2] = -2 / width * offset[:, 1], -2 / height * offset[:, 0]
     grid = F.affine_grid(transform, list(image.shape), align_corners=False)
     return F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
 
