@@ -95,7 +95,7 @@ class EvaluateConfig:
     reference_points: list[str] = field(default_factory=list)
     device: str = "auto"
     threshold: float | None = 0.5
-    tile: int = 512
+    tile: int = 768
     on_error: str = "stop"
     pictures: bool = True
     workers: int | None = None

@@ -98,7 +98,7 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     limits.add_argument(
         "--tile",
         type=int,
-        default=512,
+        default=768,
         metavar="PIXELS",
         help="side of the tiles large images are cut into; 0 for none",
     )

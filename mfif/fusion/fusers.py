@@ -66,7 +66,7 @@ class Fuser:
     estimator: Callable[[Tensor, Tensor], Tensor]
     threshold: float | None = 0.5
     refine: Refinement | None = None
-    tile: int | None = 512
+    tile: int | None = 768
 
     def __post_init__(self) -> None:
         _check_tile(self.tile)

@@ -147,7 +147,7 @@ def fuse(
     exposure: bool = False,
     refine: str | Refinement | None = None,
     blend_width: float = 0.0,
-    tile: int | None = 512,
+    tile: int | None = 768,
     device: str = "auto",
     on_error: OnError = "raise",
     output: str | Path | None = None,

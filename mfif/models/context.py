@@ -34,6 +34,33 @@ class PairConv(nn.Conv2d):
         return features if context is None else features.add_(F.conv2d(context, rest, padding=1))
 
 
+class Detail(nn.Module):
+    """A last look at full resolution: what the sources show of each pixel, beside what their surroundings say of it.
+
+    Args:
+        width: Feature maps, even; half as many come from the surroundings.
+        bias: Whether the score has a bias.
+    """
+
+    def __init__(self, width: int, bias: bool) -> None:
+        super().__init__()
+        self.input = nn.Conv2d(1, width, kernel_size=3, padding=1)
+        self.block = ResidualBlock(width)
+        self.g = PairConv(width, width, width // 2)
+        self.alpha = nn.Conv2d(width, 1, kernel_size=3, padding=1, bias=bias)
+
+    def forward(self, sources: Tensor, guess: Tensor) -> Tensor:
+        """Scores ``(2 B, 1, H, W)`` of all pairs in their order and then of all in the other.
+
+        Args:
+            sources: All first sources, then all second ones, ``(2 B, 1, H, W)``.
+            guess: Of each order a score, which is added to, and further maps, ``(2 B, 1 + width / 2, H, W)``.
+        """
+        score, maps = guess[:, :1], guess[:, 1:]
+        features = self.block(self.input(sources).relu_())
+        return score + self.alpha(self.g(features, maps).relu_())
+
+
 class ContextTwoStream(nn.Module):
     """Latent decision map of a pair of gray images, by two shared streams and the coarse context of their features.
 
@@ -43,17 +70,19 @@ class ContextTwoStream(nn.Module):
     - The streams see blocks of 2x2 pixels as four channels, and the last layer gives four values of the map for each:
       twice the width and field of view at the same cost.
     - The mean of both sources around each pixel is taken off them first: focus shows in what remains.
+    - With `detail`, the map is drawn at full resolution, from a few features of its own and what was decided so far.
     - Their features also go, at 1/4, 1/8, ... of the resolution, through residual blocks and back up, each level added
       to the one above; the result joins the features on the way to G.
 
     Args:
         width: Feature maps of the streams and of G; the context has twice as many.
         levels: Resolutions of the context, the first of them 1/4.
+        detail: Feature maps, even, of a last look at full resolution, which draws the seam; 0 for none.
         antisymmetric: Whether swapping the sources gives exactly 1 - alpha, in every bit. What follows the streams
             then sees both orders of their features, and the map is that of the difference.
 
     Raises:
-        ValueError: `width` or `levels` is not positive.
+        ValueError: `width` or `levels` is not positive, or `detail` is odd or negative.
 
     Source: the streams, eq. (1), (2) of Zeng et al., ICASSP 2020; blocks of pixels as channels, Shi et al., CVPR 2016;
     the context, a U-Net of sums (Ronneberger et al., MICCAI 2015). The combination is ours.
@@ -67,12 +96,14 @@ class ContextTwoStream(nn.Module):
     _MEAN_RADIUS = 4  # pixels on each side, of the mean that is taken off
     _CONTRAST = 8.0  # about one over the standard deviation of what remains in photographs
 
-    def __init__(self, width: int = 16, levels: int = 3, antisymmetric: bool = True) -> None:
+    def __init__(self, width: int = 16, levels: int = 3, antisymmetric: bool = True, detail: int = 0) -> None:
         super().__init__()
         if width < 1:
             raise ValueError(f"Expected `width` to be positive, got {width}.")
         if levels < 1:
             raise ValueError(f"Expected `levels` to be positive, got {levels}.")
+        if detail < 0 or detail % 2:
+            raise ValueError(f"Expected `detail` to be even and not negative, got {detail}.")
         coarse = 2 * width
         self.antisymmetric = antisymmetric
         self.stride = 2 << levels
@@ -82,8 +113,10 @@ class ContextTwoStream(nn.Module):
         self.up = nn.ModuleList(ResidualBlock(coarse) for _ in range(levels - 1))
         self.context = nn.Conv2d(coarse, width, kernel_size=1)
         self.g = PairConv(2 * width, width, width)
-        self.alpha = nn.Conv2d(width, 4, kernel_size=3, padding=1, bias=not antisymmetric)  # it would cancel
-        self.receptive_radius = _receptive_radius(levels) + self._MEAN_RADIUS
+        maps = 4 * (1 + detail // 2)
+        self.alpha = nn.Conv2d(width, maps, kernel_size=3, padding=1, bias=not antisymmetric or detail > 0)
+        self.detail = Detail(detail, bias=not antisymmetric) if detail else None
+        self.receptive_radius = self._MEAN_RADIUS + _receptive_radius(levels) + 2 * (detail > 0)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -95,6 +128,9 @@ class ContextTwoStream(nn.Module):
                     _, outer = block
                     outer.weight.mul_(0.3)  # type: ignore[operator]
             self.alpha.weight.mul_(0.2)
+            if self.detail is not None:
+                self.alpha.weight[4:].mul_(50)  # the maps of the last look are features, not scores
+                self.detail.alpha.weight.mul_(0.02)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Estimate the degree of focus of `a` against `b`.
@@ -112,9 +148,12 @@ class ContextTwoStream(nn.Module):
         sources = torch.cat([a - mean, b - mean]) * self._CONTRAST
         features = torch.cat(self.stream(F.pixel_unshuffle(sources, 2)), dim=1)
         context = self._context(self.merge(F.avg_pool2d(features, 2)).relu_())
-        score = self.alpha(self.g(features, context).relu_()).float()
-        score = F.pixel_shuffle(score, 2)[..., :height, :width]
-        forth, back = score.chunk(2)
+        score = self.alpha(self.g(features, context).relu_())
+        score = F.pixel_shuffle(score, 2)
+        if self.detail is not None:
+            score = self.detail(sources, score)
+        score = score[..., :height, :width]
+        forth, back = score.float().chunk(2)
         if not self.antisymmetric:
             return forth.sigmoid()
         score = forth - back

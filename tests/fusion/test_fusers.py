@@ -29,9 +29,10 @@ def test_tiles_change_nothing(estimator: nn.Module, tile: int, images: tuple[Ten
     assert (Fuser(estimator, tile=tile).decision_map(*images) != Fuser(estimator).decision_map(*images)).sum() == 0
 
 
-def test_tiles_change_nothing_of_what_is_decided_in_a_wide_context() -> None:
+@pytest.mark.parametrize("detail", [0, 4])
+def test_tiles_change_nothing_of_what_is_decided_in_a_wide_context(detail: int) -> None:
     torch.manual_seed(0)
-    network = ContextTwoStream(4, levels=2).eval()
+    network = ContextTwoStream(4, levels=2, detail=detail).eval()
     with torch.no_grad():
         network.alpha.weight.mul_(20)  # decided
     a, b = torch.rand(2, 1, 3, 250, 217)

@@ -27,8 +27,12 @@ def checkpoint(path: Path, network: nn.Module, **configuration: object) -> Path:
 
 @pytest.mark.parametrize(
     ("network", "options"),
-    [(TwoStream(width=4), {"width": 4}), (ContextTwoStream(4, 2), {"width": 4, "levels": 2})],
-    ids=["two streams", "context"],
+    [
+        (TwoStream(width=4), {"width": 4}),
+        (ContextTwoStream(4, 2), {"width": 4, "levels": 2}),
+        (ContextTwoStream(4, 1, detail=2), {"width": 4, "levels": 1, "detail": 2}),
+    ],
+    ids=["two streams", "context", "a last look"],
 )
 def test_weights_come_back_in_half_precision(tmp_path: Path, network: nn.Module, options: dict[str, int]) -> None:
     path = tmp_path / "net.safetensors"

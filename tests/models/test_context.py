@@ -25,7 +25,7 @@ def block(weights, name, x):
     return F.relu(F.conv2d(inner, weights[f"{name}.1.weight"], weights[f"{name}.1.bias"], padding=1)) + x
 
 
-def equations(weights, a, b):
+def equations(weights, a, b, detail=False):
     """The plain network of three levels, line for line, on images of sides that are multiples of 16."""
     mean = uniform_filter(((a + b) / 2).double().numpy(), (1, 1, 9, 9), mode="nearest")
     a, b = (8 * (source - torch.from_numpy(mean)).float() for source in (a, b))
@@ -54,9 +54,13 @@ def equations(weights, a, b):
     quarter = block(weights, "up.1", double(eighth) + quarter)
     g = F.relu(conv("g", torch.cat([merged, double(conv("context", quarter))], 1)))
     score = conv("alpha", g)
-    whole = torch.empty(a.shape)
+    whole = torch.empty(len(a), score.shape[1] // 4, *a.shape[-2:])
     for number, (dy, dx) in enumerate((dy, dx) for dy in (0, 1) for dx in (0, 1)):
-        whole[:, 0, dy::2, dx::2] = score[:, number]
+        whole[..., dy::2, dx::2] = score[:, number::4]
+    if detail:
+        looks = [block(weights, "detail.block", F.relu(conv("detail.input", image))) for image in (a, b)]
+        seen = F.relu(conv("detail.g", torch.cat([*looks, whole[:, 1:]], 1)))
+        whole = whole[:, :1] + conv("detail.alpha", seen)
     return 1 / (1 + torch.exp(-whole))
 
 
@@ -68,9 +72,13 @@ def test_smoke(size):
     assert ((alpha >= 0) & (alpha <= 1)).all()
 
 
-def test_is_its_equations():
-    net, (a, b) = network(antisymmetric=False), sources(48, 64)
-    torch.testing.assert_close(net(a, b), equations(net.state_dict(), a, b), rtol=0, atol=2e-6)
+@pytest.mark.parametrize("detail", [0, 6])
+def test_is_its_equations(detail):
+    net, (a, b) = network(antisymmetric=False, detail=detail), sources(48, 64)
+    with torch.no_grad():
+        for name in ("detail.alpha.weight", "detail.input.weight") if detail else ():
+            net.get_parameter(name).mul_(10)  # as much as the rest
+    torch.testing.assert_close(net(a, b), equations(net.state_dict(), a, b, detail > 0), rtol=0, atol=1e-5)
 
 
 def test_any_size_is_padded_by_repeating():
@@ -86,9 +94,15 @@ def test_refuses_nothing(option):
         network(**option)
 
 
-@pytest.mark.parametrize("levels", [1, 2, 3])
-def test_receptive_radius_bounds_what_a_decision_depends_on(levels):
-    net, (a, b) = network(levels=levels), sources(320, 320, batch=1)
+@pytest.mark.parametrize("detail", [-2, 3])
+def test_refuses_an_odd_look(detail):
+    with pytest.raises(ValueError, match="Expected `detail` to be even and not negative"):
+        network(detail=detail)
+
+
+@pytest.mark.parametrize(("levels", "detail"), [(1, 0), (2, 0), (3, 0), (1, 4), (3, 2)])
+def test_receptive_radius_bounds_what_a_decision_depends_on(levels, detail):
+    net, (a, b) = network(levels=levels, detail=detail), sources(320, 320, batch=1)
     assert net.stride == 2 ** (levels + 1)
     radius, a = net.receptive_radius, a.requires_grad_()
     reached = 0
@@ -98,15 +112,16 @@ def test_receptive_radius_bounds_what_a_decision_depends_on(levels):
     assert radius / 2 < reached <= radius
 
 
-@pytest.mark.parametrize("levels", [1, 3])
-def test_antisymmetric_in_every_bit(levels):
-    net, (a, b) = network(levels=levels, antisymmetric=True), sources()
+@pytest.mark.parametrize(("levels", "detail"), [(1, 0), (3, 0), (1, 4), (3, 8)])
+def test_antisymmetric_in_every_bit(levels, detail):
+    net, (a, b) = network(levels=levels, detail=detail), sources()
     with torch.no_grad():
         net.alpha.weight.mul_(20)  # decided
     forth, back = net(a, b), net(b, a)
     assert torch.equal(forth, 1 - back)
-    plain = network(levels=levels, antisymmetric=False)
-    plain.load_state_dict({**net.state_dict(), "alpha.bias": torch.ones(4)})  # which cancels
+    plain = network(levels=levels, detail=detail, antisymmetric=False)
+    bias = "detail.alpha.bias" if detail else "alpha.bias"  # which cancels
+    plain.load_state_dict({**net.state_dict(), bias: torch.ones_like(plain.get_parameter(bias))})
     assert (forth - 0.5).abs().max() > 0.1
     odds = torch.logit(plain(a, b).double()) - torch.logit(plain(b, a).double())
     torch.testing.assert_close(forth, odds.sigmoid().float(), rtol=0, atol=1e-5)
@@ -114,12 +129,13 @@ def test_antisymmetric_in_every_bit(levels):
 
 def test_starts_undecided():
     torch.manual_seed(0)
-    for antisymmetric in (True, False):
-        alpha = ContextTwoStream(width=16, antisymmetric=antisymmetric)(*sources())
+    for antisymmetric, detail in ((True, 0), (False, 0), (True, 8)):
+        alpha = ContextTwoStream(width=16, antisymmetric=antisymmetric, detail=detail)(*sources())
         assert (alpha - 0.5).abs().mean() < 0.1
 
 
-def test_every_weight_takes_part():
-    net = network()
+@pytest.mark.parametrize("detail", [0, 4])
+def test_every_weight_takes_part(detail):
+    net = network(detail=detail)
     net(*sources(64, 64)).sum().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in net.parameters())
