@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,12 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over all tests and imports: an evaluation calls it before each fusion."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
