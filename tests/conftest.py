@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,33 @@ def root() -> Path:
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def train_here(root: Path) -> Callable[..., int]:
+    """Run train.py with arguments in this process, in one thread like those of their own; its exit status.
+
+    A process of its own takes three times as long, most of it for imports.
+    """
+    import torch
+    from hydra.core.global_hydra import GlobalHydra
+
+    import train
+    from mfif.config import run_entry_point
+
+    def train_here(*arguments: str) -> int:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        GlobalHydra.instance().clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", ["train.py", *arguments])
+            patch.delenv("HYDRA_FULL_ERROR", raising=False)
+            try:
+                return run_entry_point(train.main, "train")
+            finally:
+                torch.set_num_threads(threads)
+
+    return train_here
 
 
 @pytest.fixture(scope="session")

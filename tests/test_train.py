@@ -6,18 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import hydra
 import pytest
 import torch
-from hydra.core.global_hydra import GlobalHydra
 from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mfif.config import CONFIG_DIR, register_schemas, run_entry_point
+from mfif.config import CONFIG_DIR, register_schemas
 
 QUICK = [
     "experiment=quick",
@@ -49,22 +49,6 @@ def train(root: Path, photos: Path, output: Path, *arguments: str) -> subprocess
     )
 
 
-def train_here(*words: str) -> int:
-    """Train in this process, in one thread like those of their own, which take longer to start; its exit status."""
-    import train as entry
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    GlobalHydra.instance().clear()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["train.py", *words])
-        patch.delenv("HYDRA_FULL_ERROR", raising=False)
-        try:
-            return run_entry_point(entry.main, "train")
-        finally:
-            torch.set_num_threads(threads)
-
-
 def weights(output: Path) -> dict[str, torch.Tensor]:
     content = torch.load(output / "checkpoints" / "last.ckpt", weights_only=True)
     assert content["global_step"] == 24
@@ -82,7 +66,7 @@ def uninterrupted(root: Path, photos: Path, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="module")
-def half_precision(root: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def half_precision(train_here: Callable[..., int], photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("run") / "bf16"
     assert train_here(*overrides(photos, output, "trainer.precision=bf16-mixed")) == 0
     return output
@@ -134,6 +118,7 @@ def start(arguments: list[str], **pipes: int) -> subprocess.Popen[str]:
 )
 def test_a_killed_run_resumes_bit_for_bit(
     root: Path,
+    train_here: Callable[..., int],
     photos: Path,
     uninterrupted: tuple[Path, str],
     half_precision: Path,
@@ -160,10 +145,14 @@ def test_a_killed_run_resumes_bit_for_bit(
     # The log of the first part is kept beside that of the second.
     assert (output / "csv/version_0/metrics.csv").is_file() or stopped_at < 10
     with (output / "csv/version_1/metrics.csv").open() as file:
-        assert [int(row["step"]) for row in csv.DictReader(file) if row["val/loss"]][-1] == 23
+        validated = [int(row["step"]) for row in csv.DictReader(file) if row["val/loss"]]
+    assert validated[0] >= stopped_at, "it began anew"
+    assert validated[-1] == 23
 
 
-def test_precisions_keep_weights_in_float32(root: Path, photos: Path, half_precision: Path, tmp_path: Path) -> None:
+def test_precisions_keep_weights_in_float32(
+    train_here: Callable[..., int], photos: Path, half_precision: Path, tmp_path: Path
+) -> None:
     assert train_here(*overrides(photos, tmp_path, "trainer.precision=16-mixed", "trainer.max_steps=4")) == 0
     for output in (half_precision, tmp_path):
         content = torch.load(output / "checkpoints" / "last.ckpt", weights_only=True)
@@ -171,7 +160,7 @@ def test_precisions_keep_weights_in_float32(root: Path, photos: Path, half_preci
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(
-    root: Path, photos: Path, uninterrupted: tuple[Path, str], tmp_path: Path
+    train_here: Callable[..., int], photos: Path, uninterrupted: tuple[Path, str], tmp_path: Path
 ) -> None:
     assert train_here(*overrides(photos, tmp_path / "again")) == 0
     assert train_here(*overrides(photos, tmp_path / "other", "seed=1")) == 0
@@ -180,7 +169,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
     assert not torch.equal(first["network.e.weight"], other["network.e.weight"])
 
 
-def test_a_run_is_repeated_from_its_folder(root: Path, uninterrupted: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_run_is_repeated_from_its_folder(
+    train_here: Callable[..., int], uninterrupted: tuple[Path, str], tmp_path: Path
+) -> None:
     words = ["--config-dir", str(uninterrupted[0]), "--config-name", "config", "deterministic=true"]
     assert train_here(*words, f"hydra.run.dir={tmp_path / 'again'}") == 0
     first, again = weights(uninterrupted[0]), weights(tmp_path / "again")
@@ -188,7 +179,7 @@ def test_a_run_is_repeated_from_its_folder(root: Path, uninterrupted: tuple[Path
 
 
 def test_a_finished_run_is_said_to_be(
-    root: Path,
+    train_here: Callable[..., int],
     photos: Path,
     uninterrupted: tuple[Path, str],
     tmp_path: Path,
@@ -222,7 +213,7 @@ def test_a_lost_rank_ends_the_others_in_words(root: Path, photos: Path, tmp_path
     ],
 )
 def test_mistakes_are_one_sentence(
-    root: Path,
+    train_here: Callable[..., int],
     photos: Path,
     tmp_path: Path,
     uninterrupted: tuple[Path, str],
