@@ -12,6 +12,20 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
+LONGEST = (
+    "tests/test_cluster.py",
+    "tests/test_train.py",
+    "tests/training/test_tracking.py",
+    "tests/test_launch.py",
+    "tests/test_evaluate.py",
+    "tests/training/test_sweeps.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes, so that at the end no process waits for another."""
+    places = {ROOT / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_collection_finish() -> None:
