@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 LONGEST = (
     "tests/test_cluster.py",
     "tests/test_train.py",
+    "tests/test_conf.py",
     "tests/training/test_tracking.py",
     "tests/test_launch.py",
     "tests/test_evaluate.py",

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import hydra
 import pytest
@@ -42,13 +43,6 @@ def command(root: Path, photos: Path, output: Path, *arguments: str) -> list[str
     return [sys.executable, str(root / "train.py"), *overrides(photos, output, *arguments)]
 
 
-def train(root: Path, photos: Path, output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command(root, photos, output, *arguments), capture_output=True, text=True, check=False, env=environment
-    )
-
-
 def weights(output: Path) -> dict[str, torch.Tensor]:
     content = torch.load(output / "checkpoints" / "last.ckpt", weights_only=True)
     assert content["global_step"] == 24
@@ -57,12 +51,23 @@ def weights(output: Path) -> dict[str, torch.Tensor]:
     return {**content["state_dict"], **moments}
 
 
+class Whole(NamedTuple):
+    """A training that was not disturbed: its folder, what it wrote to stdout, and the modules that it imported."""
+
+    output: Path
+    said: str
+    modules: set[str]
+
+
 @pytest.fixture(scope="module")
-def uninterrupted(root: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def uninterrupted(root: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     output = tmp_path_factory.mktemp("run") / "uninterrupted"
-    done = train(root, photos, output)
+    listing = [sys.executable, "-X", "importtime", *command(root, photos, output)[1:]]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(listing, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    return output, done.stdout
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    return Whole(output, done.stdout, modules)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +77,9 @@ def half_precision(train_here: Callable[..., int], photos: Path, tmp_path_factor
     return output
 
 
-def test_a_run_leaves_what_it_says(uninterrupted: tuple[Path, str]) -> None:
-    output, said = uninterrupted
-    last_line = said.strip().splitlines()[-1]
+def test_a_run_leaves_what_it_says(uninterrupted: Whole) -> None:
+    output = uninterrupted.output
+    last_line = uninterrupted.said.strip().splitlines()[-1]
     assert last_line.startswith("Trained 24 iterations, best val/map_accuracy 0.")
     for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "curves.png", "pictures/step-000024.png"):
         assert (output / name).is_file()
@@ -89,8 +94,13 @@ def test_a_run_leaves_what_it_says(uninterrupted: tuple[Path, str]) -> None:
     assert "val/pairs" in events.Tags()["images"]
 
 
-def test_the_best_checkpoint_is_the_best(uninterrupted: tuple[Path, str]) -> None:
-    output, _ = uninterrupted
+def test_a_training_that_is_not_tracked_does_without_wandb(uninterrupted: Whole) -> None:
+    assert "mfif.training.tracking" in uninterrupted.modules
+    assert "wandb" not in uninterrupted.modules
+
+
+def test_the_best_checkpoint_is_the_best(uninterrupted: Whole) -> None:
+    output = uninterrupted.output
     with (output / "csv/version_0/metrics.csv").open() as file:
         scores = {
             int(row["step"]) + 1: float(row["val/map_accuracy"]) for row in csv.DictReader(file) if row["val/loss"]
@@ -120,14 +130,14 @@ def test_a_killed_run_resumes_bit_for_bit(
     root: Path,
     train_here: Callable[..., int],
     photos: Path,
-    uninterrupted: tuple[Path, str],
+    uninterrupted: Whole,
     half_precision: Path,
     tmp_path: Path,
     precision: str,
     sent: signal.Signals,
     status: int,
 ) -> None:
-    reference = uninterrupted[0] if precision == "32" else half_precision
+    reference = uninterrupted.output if precision == "32" else half_precision
     output = tmp_path / "killed"
     arguments = command(root, photos, output, f"trainer.precision={precision}")
     process = start(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -160,33 +170,33 @@ def test_precisions_keep_weights_in_float32(
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(
-    train_here: Callable[..., int], photos: Path, uninterrupted: tuple[Path, str], tmp_path: Path
+    train_here: Callable[..., int], photos: Path, uninterrupted: Whole, tmp_path: Path
 ) -> None:
     assert train_here(*overrides(photos, tmp_path / "again")) == 0
     assert train_here(*overrides(photos, tmp_path / "other", "seed=1")) == 0
-    first, again, other = weights(uninterrupted[0]), weights(tmp_path / "again"), weights(tmp_path / "other")
+    first, again, other = weights(uninterrupted.output), weights(tmp_path / "again"), weights(tmp_path / "other")
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["network.e.weight"], other["network.e.weight"])
 
 
 def test_a_run_is_repeated_from_its_folder(
-    train_here: Callable[..., int], uninterrupted: tuple[Path, str], tmp_path: Path
+    train_here: Callable[..., int], uninterrupted: Whole, tmp_path: Path
 ) -> None:
-    words = ["--config-dir", str(uninterrupted[0]), "--config-name", "config", "deterministic=true"]
+    words = ["--config-dir", str(uninterrupted.output), "--config-name", "config", "deterministic=true"]
     assert train_here(*words, f"hydra.run.dir={tmp_path / 'again'}") == 0
-    first, again = weights(uninterrupted[0]), weights(tmp_path / "again")
+    first, again = weights(uninterrupted.output), weights(tmp_path / "again")
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
 def test_a_finished_run_is_said_to_be(
     train_here: Callable[..., int],
     photos: Path,
-    uninterrupted: tuple[Path, str],
+    uninterrupted: Whole,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert train_here(*overrides(photos, tmp_path, f"resume={uninterrupted[0]}")) == 0
-    assert f"{uninterrupted[0]} has finished: 24 of 24 iterations." in capsys.readouterr().err
+    assert train_here(*overrides(photos, tmp_path, f"resume={uninterrupted.output}")) == 0
+    assert f"{uninterrupted.output} has finished: 24 of 24 iterations." in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the other rank in /proc")
@@ -216,14 +226,14 @@ def test_mistakes_are_one_sentence(
     train_here: Callable[..., int],
     photos: Path,
     tmp_path: Path,
-    uninterrupted: tuple[Path, str],
+    uninterrupted: Whole,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     part: str,
 ) -> None:
     text = tmp_path / "text.ckpt"
     text.write_text("hello")
-    words = [word.format(text=text, run=uninterrupted[0]) for word in arguments]
+    words = [word.format(text=text, run=uninterrupted.output) for word in arguments]
     assert train_here(*overrides(photos, tmp_path, *words)) == 1
     said = capsys.readouterr().err
     assert said.strip().splitlines()[-1].startswith("error: ")

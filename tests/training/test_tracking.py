@@ -28,13 +28,6 @@ from mfif.training import tracking
 from mfif.training.tracking import WandbRun, describe_job, find_obstacle
 
 KEY = "0123456789" * 4
-TRAIN_AND_LOOK = """
-import sys
-import train
-from mfif.config import run_entry_point
-status = run_entry_point(train.main, "train")
-print("status", status, "wandb", "wandb" in sys.modules)
-"""
 OVERRIDES = [
     "experiment=quick",
     "logger=wandb",
@@ -61,13 +54,6 @@ def train(root: Path, photos: Path, home: Path, *arguments: str) -> subprocess.C
         stdin=subprocess.DEVNULL,
         env={**known, "HOME": str(home), "OMP_NUM_THREADS": "1"},
     )
-
-
-def test_a_training_that_is_not_tracked_does_without_wandb(root: Path, photos: Path, tmp_path: Path) -> None:
-    words = [*OVERRIDES, f"photos.root={photos}", "logger=csv", "trainer.max_steps=2", f"hydra.run.dir={tmp_path}"]
-    arguments = [sys.executable, "-c", TRAIN_AND_LOOK, *words]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=root)
-    assert done.stdout.splitlines()[-1:] == ["status 0 wandb False"], done.stderr
 
 
 @functools.cache
