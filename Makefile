@@ -47,7 +47,7 @@ demo: $(READY) ## train a small network (2 minutes on 2 cores), evaluate it, say
 	@echo "  checkpoint        $(DEMO)/train/checkpoints/best.ckpt"
 
 test: $(READY) ## run the tests, in two processes of one thread each
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## check style, types and who imports whom
 	$(BIN)/ruff check .

@@ -3,8 +3,6 @@
 import csv
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -309,21 +307,20 @@ def test_both_real_sets_at_once(run: Run, shared: Path, tmp_path: Path) -> None:
     assert [sum(row["benchmark"] == name for row in rows) for name in ("lytro", "grayscale")] == [20, 19]
 
 
-def test_a_disk_that_fills_up_keeps_what_was_finished(root: Path, pair_folder: Path, tmp_path: Path) -> None:
-    # The limit on file sizes fails a write in the middle, as a full disk does: the colour panel is too large.
+def test_a_disk_that_fills_up_keeps_what_was_finished(run: Run, pair_folder: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
     (pair_folder / "gray-A.png").rename(pair_folder / "a-A.png")
     (pair_folder / "gray-B.png").rename(pair_folder / "a-B.png")
-    command = [sys.executable, str(root / "evaluate.py"), "method=laplacian", "benchmark=folder"]
-    arguments = [f"benchmark.root={pair_folder}", f"hydra.run.dir={tmp_path}/out", "cache=null", "workers=1"]
-    done = subprocess.run(
-        ["bash", "-c", 'ulimit -f 25; exec "$@"', "-", *command, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "error: No room left on the disk" in done.stderr
-    assert "Traceback" not in done.stderr
+    # The limit on file sizes fails a write in the middle, as a full disk does: the colour panel is too large.
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (25 * 1024, most))
+    try:
+        status, _, error = run("method=laplacian", "benchmark=folder", f"benchmark.root={pair_folder}", "cache=null")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+    assert status == 1
+    assert "error: No room left on the disk" in error
+    assert "Traceback" not in error
     assert [row["pair"] for row in scores(tmp_path / "out")] == ["a"]
     assert (tmp_path / "out/folder/laplacian/a-fused.png").is_file()
     assert not list((tmp_path / "out").rglob(".*.png"))

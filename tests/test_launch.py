@@ -39,9 +39,9 @@ def environment(**changes: str) -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", **changes}
 
 
-def weights(job: Path) -> dict[str, torch.Tensor]:
+def weights(job: Path, step: int = 4) -> dict[str, torch.Tensor]:
     content = torch.load(job / "checkpoints" / "last.ckpt", weights_only=True)
-    assert content["global_step"] == 4
+    assert content["global_step"] == step
     return content["state_dict"]
 
 
@@ -79,12 +79,22 @@ def test_a_sweep_over_two_processes(
             assert [row["step"] for row in csv.DictReader(file) if row["val/loss"]] == ["1", "3"]
     assert "2 finished" in (tmp_path / "sweep.md").read_text()
 
-    # Both ranks had the values of the job: one process with the whole batch comes to the same weights.
-    one_process = [f"hydra.run.dir={tmp_path}/one", "trainer=cpu", "data.batch_size=4", "seed=1"]
-    assert run(monkeypatch, *tiny, *one_process) == 0
+    # Both ranks had the values of the job: one process with the whole batch comes to the same weights, for two ranks
+    # with half of it see the same pairs and average their gradients to its gradient.
+    one_process = ["trainer=cpu", "data.batch_size=4", "seed=1"]
+    assert run(monkeypatch, *tiny, *one_process, f"hydra.run.dir={tmp_path}/one") == 0
     other, two, one = (weights(job) for job in (*jobs, tmp_path / "one"))
     assert all(torch.allclose(one[key], two[key], atol=1e-4) for key in one)
     assert not all(torch.allclose(one[key], other[key], atol=1e-2) for key in one)
+    first = [*one_process, "trainer.max_steps=1", "trainer.val_check_interval=1"]
+    assert run(monkeypatch, *tiny, *first, f"hydra.run.dir={tmp_path}/first") == 0
+    before = weights(tmp_path / "first", 1)
+    assert not all(torch.allclose(one[key], before[key], atol=1e-3) for key in one)
+    scores = []
+    for job in (jobs[1], tmp_path / "one"):
+        with (job / "csv/version_0/metrics.csv").open() as file:
+            scores.append([float(row["val/map_accuracy"]) for row in csv.DictReader(file) if row["val/map_accuracy"]])
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
 
 def test_torchrun_writes_to_one_folder(root: Path, tiny: list[str], tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import hydra
 import pytest
@@ -33,16 +35,12 @@ QUICK = [
 ]
 
 
+def overrides(photos: Path, output: Path, *arguments: str) -> list[str]:
+    return [*QUICK, f"photos.root={photos}", f"hydra.run.dir={output}", *arguments]
+
+
 def command(root: Path, photos: Path, output: Path, *arguments: str) -> list[str]:
-    own = [f"photos.root={photos}", f"hydra.run.dir={output}", *arguments]
-    return [sys.executable, str(root / "train.py"), *QUICK, *own]
-
-
-def train(root: Path, photos: Path, output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command(root, photos, output, *arguments), capture_output=True, text=True, check=False, env=environment
-    )
+    return [sys.executable, str(root / "train.py"), *overrides(photos, output, *arguments)]
 
 
 def weights(output: Path) -> dict[str, torch.Tensor]:
@@ -53,17 +51,35 @@ def weights(output: Path) -> dict[str, torch.Tensor]:
     return {**content["state_dict"], **moments}
 
 
+class Whole(NamedTuple):
+    """A training that was not disturbed: its folder, what it wrote to stdout, and the modules that it imported."""
+
+    output: Path
+    said: str
+    modules: set[str]
+
+
 @pytest.fixture(scope="module")
-def uninterrupted(root: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def uninterrupted(root: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     output = tmp_path_factory.mktemp("run") / "uninterrupted"
-    done = train(root, photos, output)
+    listing = [sys.executable, "-X", "importtime", *command(root, photos, output)[1:]]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(listing, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    return output, done.stdout
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    return Whole(output, done.stdout, modules)
 
 
-def test_a_run_leaves_what_it_says(uninterrupted: tuple[Path, str]) -> None:
-    output, said = uninterrupted
-    last_line = said.strip().splitlines()[-1]
+@pytest.fixture(scope="module")
+def half_precision(train_here: Callable[..., int], photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("run") / "bf16"
+    assert train_here(*overrides(photos, output, "trainer.precision=bf16-mixed")) == 0
+    return output
+
+
+def test_a_run_leaves_what_it_says(uninterrupted: Whole) -> None:
+    output = uninterrupted.output
+    last_line = uninterrupted.said.strip().splitlines()[-1]
     assert last_line.startswith("Trained 24 iterations, best val/map_accuracy 0.")
     for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "curves.png", "pictures/step-000024.png"):
         assert (output / name).is_file()
@@ -78,8 +94,13 @@ def test_a_run_leaves_what_it_says(uninterrupted: tuple[Path, str]) -> None:
     assert "val/pairs" in events.Tags()["images"]
 
 
-def test_the_best_checkpoint_is_the_best(uninterrupted: tuple[Path, str]) -> None:
-    output, _ = uninterrupted
+def test_a_training_that_is_not_tracked_does_without_wandb(uninterrupted: Whole) -> None:
+    assert "mfif.training.tracking" in uninterrupted.modules
+    assert "wandb" not in uninterrupted.modules
+
+
+def test_the_best_checkpoint_is_the_best(uninterrupted: Whole) -> None:
+    output = uninterrupted.output
     with (output / "csv/version_0/metrics.csv").open() as file:
         scores = {
             int(row["step"]) + 1: float(row["val/map_accuracy"]) for row in csv.DictReader(file) if row["val/loss"]
@@ -107,17 +128,16 @@ def start(arguments: list[str], **pipes: int) -> subprocess.Popen[str]:
 )
 def test_a_killed_run_resumes_bit_for_bit(
     root: Path,
+    train_here: Callable[..., int],
     photos: Path,
-    uninterrupted: tuple[Path, str],
+    uninterrupted: Whole,
+    half_precision: Path,
     tmp_path: Path,
     precision: str,
     sent: signal.Signals,
     status: int,
 ) -> None:
-    reference = uninterrupted[0]
-    if precision != "32":
-        reference = tmp_path / "reference"
-        assert train(root, photos, reference, f"trainer.precision={precision}").returncode == 0
+    reference = uninterrupted.output if precision == "32" else half_precision
     output = tmp_path / "killed"
     arguments = command(root, photos, output, f"trainer.precision={precision}")
     process = start(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -128,52 +148,55 @@ def test_a_killed_run_resumes_bit_for_bit(
     assert stopped_at < 24
     line = f"SIGTERM: stopped and saved at iteration {stopped_at}. Go on with resume={output}."
     assert (line in said.splitlines()) == (sent == signal.SIGTERM)
-    resumed = train(root, photos, output, f"trainer.precision={precision}", f"resume={output}")
-    assert resumed.returncode == 0, resumed.stderr
+    assert train_here(*overrides(photos, output, f"trainer.precision={precision}", f"resume={output}")) == 0
     whole, parts = weights(reference), weights(output)
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
     # The log of the first part is kept beside that of the second.
     assert (output / "csv/version_0/metrics.csv").is_file() or stopped_at < 10
     with (output / "csv/version_1/metrics.csv").open() as file:
-        assert [int(row["step"]) for row in csv.DictReader(file) if row["val/loss"]][-1] == 23
+        validated = [int(row["step"]) for row in csv.DictReader(file) if row["val/loss"]]
+    assert validated[0] >= stopped_at, "it began anew"
+    assert validated[-1] == 23
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
-def test_precisions_keep_weights_in_float32(root: Path, photos: Path, tmp_path: Path, precision: str) -> None:
-    done = train(root, photos, tmp_path, f"trainer.precision={precision}", "trainer.max_steps=4")
-    assert done.returncode == 0, done.stderr
-    content = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
-    assert all(value.dtype == torch.float32 and value.isfinite().all() for value in content["state_dict"].values())
+def test_precisions_keep_weights_in_float32(
+    train_here: Callable[..., int], photos: Path, half_precision: Path, tmp_path: Path
+) -> None:
+    assert train_here(*overrides(photos, tmp_path, "trainer.precision=16-mixed", "trainer.max_steps=4")) == 0
+    for output in (half_precision, tmp_path):
+        content = torch.load(output / "checkpoints" / "last.ckpt", weights_only=True)
+        assert all(value.dtype == torch.float32 and value.isfinite().all() for value in content["state_dict"].values())
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(
-    root: Path, photos: Path, uninterrupted: tuple[Path, str], tmp_path: Path
+    train_here: Callable[..., int], photos: Path, uninterrupted: Whole, tmp_path: Path
 ) -> None:
-    assert train(root, photos, tmp_path / "again").returncode == 0
-    assert train(root, photos, tmp_path / "other", "seed=1").returncode == 0
-    first, again, other = weights(uninterrupted[0]), weights(tmp_path / "again"), weights(tmp_path / "other")
+    assert train_here(*overrides(photos, tmp_path / "again")) == 0
+    assert train_here(*overrides(photos, tmp_path / "other", "seed=1")) == 0
+    first, again, other = weights(uninterrupted.output), weights(tmp_path / "again"), weights(tmp_path / "other")
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["network.e.weight"], other["network.e.weight"])
 
 
 def test_a_run_is_repeated_from_its_folder(
-    root: Path, photos: Path, uninterrupted: tuple[Path, str], tmp_path: Path
+    train_here: Callable[..., int], uninterrupted: Whole, tmp_path: Path
 ) -> None:
-    words = ["--config-dir", str(uninterrupted[0]), "--config-name", "config", "deterministic=true"]
-    arguments = [sys.executable, str(root / "train.py"), *words, f"hydra.run.dir={tmp_path / 'again'}"]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False, env={**os.environ})
-    assert done.returncode == 0, done.stderr
-    first, again = weights(uninterrupted[0]), weights(tmp_path / "again")
+    words = ["--config-dir", str(uninterrupted.output), "--config-name", "config", "deterministic=true"]
+    assert train_here(*words, f"hydra.run.dir={tmp_path / 'again'}") == 0
+    first, again = weights(uninterrupted.output), weights(tmp_path / "again")
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
 def test_a_finished_run_is_said_to_be(
-    root: Path, photos: Path, uninterrupted: tuple[Path, str], tmp_path: Path
+    train_here: Callable[..., int],
+    photos: Path,
+    uninterrupted: Whole,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    done = train(root, photos, tmp_path, f"resume={uninterrupted[0]}")
-    assert done.returncode == 0
-    assert f"{uninterrupted[0]} has finished: 24 of 24 iterations." in done.stderr
+    assert train_here(*overrides(photos, tmp_path, f"resume={uninterrupted.output}")) == 0
+    assert f"{uninterrupted.output} has finished: 24 of 24 iterations." in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the other rank in /proc")
@@ -200,15 +223,22 @@ def test_a_lost_rank_ends_the_others_in_words(root: Path, photos: Path, tmp_path
     ],
 )
 def test_mistakes_are_one_sentence(
-    root: Path, photos: Path, tmp_path: Path, uninterrupted: tuple[Path, str], arguments: list[str], part: str
+    train_here: Callable[..., int],
+    photos: Path,
+    tmp_path: Path,
+    uninterrupted: Whole,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    part: str,
 ) -> None:
     text = tmp_path / "text.ckpt"
     text.write_text("hello")
-    done = train(root, photos, tmp_path, *(word.format(text=text, run=uninterrupted[0]) for word in arguments))
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
-    assert part in done.stderr
-    assert "Traceback" not in done.stderr
+    words = [word.format(text=text, run=uninterrupted.output) for word in arguments]
+    assert train_here(*overrides(photos, tmp_path, *words)) == 1
+    said = capsys.readouterr().err
+    assert said.strip().splitlines()[-1].startswith("error: ")
+    assert part in said
+    assert "Traceback" not in said
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(root: Path, photos: Path, tmp_path: Path) -> None:
@@ -223,30 +253,6 @@ def test_a_full_disk_leaves_the_last_checkpoint(root: Path, photos: Path, tmp_pa
     checkpoints = list((output / "checkpoints").glob("*.ckpt")) if (output / "checkpoints").is_dir() else []
     for path in checkpoints:
         torch.load(path, weights_only=True)
-
-
-def test_two_processes_train_as_one(root: Path, photos: Path, tmp_path: Path) -> None:
-    """Two ranks with half of the batch see the pairs of one rank, and average their gradients to its gradient."""
-    common = ["data.synthesizer.noise=0", "trainer.max_steps=8"]
-    one = train(root, photos, tmp_path / "one", *common)
-    two = train(
-        root, photos, tmp_path / "two", *common, "data.batch_size=2", "trainer.devices=2", "+trainer.strategy=ddp"
-    )
-    assert one.returncode == two.returncode == 0, two.stderr
-    first, second = (
-        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-        for name in ("one", "two")
-    )
-    assert all(torch.allclose(first[key], second[key], atol=1e-4) for key in first)
-    start = train(root, photos, tmp_path / "start", *common, "trainer.max_steps=1", "trainer.val_check_interval=1")
-    assert start.returncode == 0
-    before = torch.load(tmp_path / "start" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-    assert not all(torch.allclose(first[key], before[key], atol=1e-3) for key in first)
-    scores = []
-    for name in ("one", "two"):
-        with (tmp_path / name / "csv/version_0/metrics.csv").open() as file:
-            scores.append([float(row["val/map_accuracy"]) for row in csv.DictReader(file) if row["val/map_accuracy"]])
-    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

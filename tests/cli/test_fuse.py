@@ -354,26 +354,19 @@ def test_memory_that_does_not_suffice(
     assert "Not enough memory" in failure(capsys, *pair, "-o", "fused.png")
 
 
-def test_the_command_itself(pair: tuple[str, str], root: Path) -> None:
-    code = "import sys; from mfif.cli import main; sys.exit(main())"
-    words = ["fuse", *pair, "-o", "fused.png", "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, env=environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["output"] == "fused.png"
-    assert Path("fused.png").exists()
-
-
-def test_a_checkpoint_waits_for_nothing_it_does_without(pair: tuple[str, str], root: Path) -> None:
+def test_the_command_itself_waits_for_nothing_it_does_without(pair: tuple[str, str], root: Path) -> None:
     network = {"_target_": "mfif.models.TwoStream", "width": 2, "depth": 1}
     state = {f"network.{name}": weight for name, weight in mfif.models.TwoStream(2, depth=1).state_dict().items()}
     torch.save({"state_dict": state, "hyper_parameters": {"configuration": {"network": network}}}, "network.ckpt")
-    words = ["fuse", *pair, "-o", "fused.png", "--method", "network.ckpt"]
-    code = f"import sys; from mfif.cli import main; status = main({words}); print(*sys.modules); sys.exit(status)"
+    words = ["fuse", *pair, "-o", "fused.png", "--json", "--method", "network.ckpt"]
+    code = "import sys; from mfif.cli import main; status = main(); print(*sys.modules); sys.exit(status)"
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    *said, modules = done.stdout.splitlines()
+    assert json.loads("\n".join(said))["output"] == "fused.png"
     assert Path("fused.png").exists()
-    loaded = set(done.stdout.splitlines()[-1].split())
+    loaded = set(modules.split())
     assert "mfif.models.two_stream" in loaded
     heavy = {"kornia", "lightning", "torchmetrics", "hydra", "skimage", "scipy", "matplotlib", "cv2", "torch._dynamo"}
     assert not heavy & loaded

@@ -1,5 +1,6 @@
 import multiprocessing
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -24,12 +25,17 @@ def peaks_of(megabytes: int) -> list[float | None]:
     return [measured(call)[1].peak_mb for _ in range(2)]
 
 
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[ProcessPoolExecutor]:
+    """A process of its own: another test may have told this one to keep what is freed."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        yield process
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot reset the high-water mark")
 @pytest.mark.parametrize("megabytes", [40, 200])
-def test_the_peak_is_what_the_call_needed_at_once(megabytes: int) -> None:
-    # In a process of its own: another test may have told this one to keep what is freed.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        peaks = process.submit(peaks_of, megabytes).result()
+def test_the_peak_is_what_the_call_needed_at_once(fresh: ProcessPoolExecutor, megabytes: int) -> None:
+    peaks = fresh.submit(peaks_of, megabytes).result()
     if None in peaks:
         pytest.skip("this container forbids resetting the high-water mark")
     assert peaks == [pytest.approx(megabytes, abs=8)] * 2
