@@ -79,8 +79,8 @@ bench-gpu: $(READY) ## measure them on a CUDA device, and what each option of tr
 bench-options: $(READY) ## measure what each way to a faster step, and to faster fusing, brings alone
 	$(BIN)/python -m benchmarks.options
 	$(BIN)/python -m benchmarks.profile_step
-	$(BIN)/python -m benchmarks.inference --options
-	$(BIN)/python -m benchmarks.inference --tiles
+	$(BIN)/python -m benchmarks.inference --options --widths 16
+	$(BIN)/python -m benchmarks.inference --tiles --widths 16
 
 bench-scaling: $(READY) ## measure time and memory of fusing up to 100 megapixels and 30 frames of 20, of batches, of evaluation
 	$(BIN)/python -m benchmarks.scaling

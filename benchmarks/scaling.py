@@ -94,7 +94,7 @@ def main() -> None:
         return
     cases = [(method, 2, size, "memory") for method in ("laplacian", "default") for size in PAIRS]
     cases += [("network", 2, size, "memory") for size in NETWORK_PAIRS]
-    cases += [("laplacian", options.stack, 20, "memory")] if options.stack else []
+    cases += [(method, options.stack, 20, "memory") for method in ("laplacian", "fast") if options.stack]
     if options.streaming:
         cases = [("laplacian", 2, size, into) for size in STREAMED_PAIRS for into in ("memory", "file")]
         cases += [("laplacian", options.stack, 20, "file")] if options.stack else []

@@ -66,7 +66,7 @@ class Frames:
         for number in self.images:
             try:
                 frame, metadata = self._read(number)
-                portrait = portray(frame)
+                portrait = portray(frame, of_pair=len(self.images) == 2)
             except InputError as error:
                 if on_error == "raise":
                     raise

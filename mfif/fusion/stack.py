@@ -25,11 +25,11 @@ class Portrait(NamedTuple):
 
     Attributes:
         digest: Of its pixels.
-        energy: Energy of its Laplacian in each of the cells it is divided into, float64.
+        energy: Energy of its Laplacian in each of the cells it is divided into, float64; None for one of a pair.
     """
 
     digest: bytes
-    energy: Tensor
+    energy: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,13 @@ class _Layer:
     focus: Raster | None
 
 
-def portray(frame: Raster) -> Portrait:
-    """Read a frame ``(B, C, H, W)``, see `mfif.fusion.fusers.Method`, for `focus_order`; part by part."""
+def portray(frame: Raster, of_pair: bool = False) -> Portrait:
+    """Read a frame ``(B, C, H, W)``, see `mfif.fusion.fusers.Method`, for `focus_order`; part by part.
+
+    Args:
+        frame: The frame.
+        of_pair: Whether there is only one other, so that nothing lies between them, and the digest is enough.
+    """
     digest = hashlib.sha256(repr((frame.shape, frame.dtype)).encode())
     energies = []
     height, width = frame.shape[-2:]
@@ -90,9 +95,11 @@ def portray(frame: Raster) -> Portrait:
         for first in parts:
             part = frame[..., first : min(first + parts.step, bottom), :]
             digest.update(part.contiguous().cpu().numpy().tobytes())
-            sums.append(_laplacian_energy(part).double().cpu() * part.shape[-2])
-        energies.append(torch.stack(sums).sum(0) / (bottom - top))
-    return Portrait(digest.digest(), torch.cat(energies).flatten())
+            if not of_pair:
+                sums.append(_laplacian_energy(part).double().cpu() * part.shape[-2])
+        if sums:
+            energies.append(torch.stack(sums).sum(0) / (bottom - top))
+    return Portrait(digest.digest(), torch.cat(energies).flatten() if energies else None)
 
 
 def _laplacian_energy(part: Tensor) -> Tensor:
@@ -120,7 +127,10 @@ def focus_order(portraits: Mapping[int, Portrait]) -> list[int]:
     Journal on Computing 28(1), 1998.
     """
     by_digest = sorted(portraits, key=lambda number: portraits[number].digest)
-    energy = torch.stack([portraits[number].energy for number in by_digest])
+    energies = [portraits[number].energy for number in by_digest]
+    if len(energies) == 2:
+        return by_digest
+    energy = torch.stack(energies)  # type: ignore[arg-type]
     # Squares, so that cells count in which a frame stands out, and not the many that are blurred in all of them.
     shares = (energy / energy.sum(0).clamp(min=_LEAST_ENERGY)) ** 2
     alike = shares @ shares.T

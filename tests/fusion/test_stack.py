@@ -69,6 +69,14 @@ def test_a_portrait_is_of_content() -> None:
     assert portray(frame.reshape(1, 3, 33, 40)).digest != portray(frame).digest
 
 
+def test_of_a_pair_the_digest_is_enough() -> None:
+    pair = slanted(2)
+    shorter = {number: portray(frame, of_pair=True) for number, frame in enumerate(pair)}
+    assert [portrait.digest for portrait in shorter.values()] == [portray(frame).digest for frame in pair]
+    assert focus_order(shorter) == focus_order(portraits_of(pair))
+    assert focus_order({0: shorter[1], 1: shorter[0]}) == [1 - number for number in focus_order(shorter)]
+
+
 def test_frames_portrayed_in_parts_have_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = slanted(6)
     expected = focus_order(portraits_of(frames))
