@@ -8,16 +8,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
-from typing import Any, ClassVar
+from typing import Any
 from unittest.mock import patch
 
-import torch
-from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.profiler import record_function
 
 from benchmarks.step import CASES, compose
 from benchmarks.timing import parse, parser, write
+from benchmarks.watch import Watch
 from mfif.data.datamodule import PairStream, SynthesizedPairs
 from mfif.module import FusionModule
 from mfif.synthesis import Synthesizer
@@ -33,34 +31,6 @@ PARTS: dict[str, tuple[type, str]] = {
     "telling Lightning of the loss": (FusionModule, "log"),
     "learning rate": (FusionModule, "lr_scheduler_step"),
 }
-
-
-class Watch(Callback):
-    """Profiles iterations, but for the first ones.
-
-    Args:
-        first: Number of the iteration after which it begins.
-        iterations: How many.
-    """
-
-    seen: ClassVar["list[Watch]"] = []
-
-    def __init__(self, first: int, iterations: int) -> None:
-        self.first = first
-        self.iterations = iterations
-        cuda = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
-        self.profile = profile(activities=[ProfilerActivity.CPU, *cuda])
-        self.seen[:] = [self]
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Begin, or end."""
-        if trainer.global_step == self.first:
-            self.profile.start()
-            self._whole = record_function("iterations")
-            self._whole.__enter__()
-        if trainer.global_step == self.first + self.iterations:
-            self._whole.__exit__(None, None, None)
-            self.profile.stop()
 
 
 @contextmanager
@@ -87,7 +57,7 @@ def measure(device: str, case: str, first: int, iterations: int) -> tuple[list[d
 
     with tempfile.TemporaryDirectory() as folder:
         last = first + iterations
-        watch = {"_target_": "benchmarks.profile_step.Watch", "first": first, "iterations": iterations}
+        watch = {"_target_": "benchmarks.watch.Watch", "first": first, "iterations": iterations}
         words = [f"+callbacks.watch.{key}={value}" for key, value in watch.items()]
         config = compose(CASES[case], device, folder, [f"trainer.max_steps={last}", "data.val_pairs=32", *words])
         with marked():
