@@ -19,10 +19,11 @@ def main(config: DictConfig) -> float | None:
     from hydra.utils import instantiate
 
     from mfif.launch import cluster_plugins, end_with_launcher, one_job, restarted_run
+    from mfif.memory import keep_freed_memory
     from mfif.metrics import FusionMetrics
     from mfif.module import FusionModule
     from mfif.training.provenance import write_provenance
-    from mfif.training.runs import find_checkpoint, keep_freed_memory, quiet_logs, summarize
+    from mfif.training.runs import find_checkpoint, quiet_logs, summarize
     from mfif.training.survival import WholeCheckpoints
     from mfif.training.tracking import tracking
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from benchmarks import inference, metrics, startup, step, synthesis
 from benchmarks.timing import parse, parser, write
-from mfif.training.runs import keep_freed_memory
+from mfif.memory import keep_freed_memory
 
 Row = dict[str, Any]
 

@@ -22,6 +22,7 @@ import mfif
 from benchmarks.timing import Call, MatrixProduct, fast_precisions, in_turn, medians, now, parse, parser, ratio, write
 from mfif.fusion.fusers import Fuser, Method
 from mfif.fusion.inference import load, method_names
+from mfif.memory import keep_freed_memory
 from mfif.models import TwoStream
 from mfif.pair import luma
 
@@ -174,6 +175,7 @@ def main() -> None:
     own.add_argument("--options", action="store_true")
     own.add_argument("--tiles", action="store_true")
     given = parse(own)
+    keep_freed_memory()
     pair = photographs(given.side)
     place = given.device, given.repeats
     if given.options or given.tiles:

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from benchmarks.timing import Call, Times, in_turn, medians, parse, parser, ratio, write
 from mfif import metrics
+from mfif.memory import keep_freed_memory
 from mfif.metrics import FusionMetric, FusionMetrics, paper_metrics
 from mfif.metrics.functional import compiled, computing_in
-from mfif.training.runs import keep_freed_memory
 
 DTYPES = {"f64": torch.float64, "f32": torch.float32}
 PAPER = ("QMI", "QG", "EN", "VIFF")

@@ -11,10 +11,10 @@ import torch
 from benchmarks.bare import BareStep, record_graph
 from benchmarks.timing import Call, MatrixProduct, fast_precisions, in_turn, medians, parse, parser, ratio, write
 from mfif.losses import FusionLoss
+from mfif.memory import keep_freed_memory
 from mfif.models import TwoStream
 from mfif.module import FusionModule
 from mfif.pair import FocusPair
-from mfif.training.runs import keep_freed_memory
 
 PLAIN = "plain torch"
 

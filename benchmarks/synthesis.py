@@ -13,6 +13,7 @@ from torch import Tensor
 
 from benchmarks.options import Option, step_with
 from benchmarks.timing import Call, in_turn, medians, parse, parser, ratio, write
+from mfif.memory import keep_freed_memory
 from mfif.pair import FocusPair
 from mfif.synthesis import (
     BlobTemplates,
@@ -23,7 +24,6 @@ from mfif.synthesis import (
     Synthesizer,
     paper_templates,
 )
-from mfif.training.runs import keep_freed_memory
 
 
 def synthesis_of(synthesizer: Synthesizer, sharp: Tensor) -> Callable[[], FocusPair]:

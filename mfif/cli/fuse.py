@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mfif.cli.scene import MAPS, describe, fuse_files
 from mfif.errors import InputError
+from mfif.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -34,6 +35,7 @@ first source. Where the map is not blended, every pixel is a pixel of a source, 
 TIFF to TIFF, pictures need not fit into memory: they are read and written strip by strip.
 """
 _MAX_PIXELS = 200_000_000
+_KEPT = 1 << 27  # bytes of memory that is kept: features of a tile, but not whole pictures
 _MODELS = ("auto", "translation", "similarity", "affine", "homography")
 
 
@@ -122,6 +124,7 @@ def _run(options: argparse.Namespace) -> int:
     from mfif.images import SUFFIXES, find_images
 
     _check(options)
+    keep_freed_memory(_KEPT)
     with _pixel_limit(options.max_pixels):
         if not any(path.is_dir() for path in options.images):
             return _run_one(options, options.images)

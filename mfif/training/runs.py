@@ -1,8 +1,6 @@
 """The folder of a training run: where its checkpoints are, and what to say at its end."""
 
-import ctypes
 import logging
-import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -108,20 +106,6 @@ def quiet_logs() -> None:
     warnings.filterwarnings("ignore", message="The number of training batches .* is smaller than the logging interval")
     # True wherever Slurm is installed, of a training that does not want it.
     warnings.filterwarnings("ignore", message="The `srun` command is available on your system but is not used")
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep the memory of freed tensors for the next ones, on Linux.
-
-    As it is, it hands large blocks back to the system after each use, and every training step faults in thousands of
-    pages again: a third of the time of a step of a narrow network on the CPU.
-    """
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if libc is None or not hasattr(libc, "mallopt"):  # another C library than glibc
-        return
-    trim_threshold, mmap_threshold, gibibyte = -1, -3, 1 << 30  # names of malloc.h
-    libc.mallopt(mmap_threshold, gibibyte)
-    libc.mallopt(trim_threshold, gibibyte)
 
 
 def summarize(trainer: Trainer, output: Path) -> float | None:

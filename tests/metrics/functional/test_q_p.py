@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
+from mfif.memory import keep_freed_memory
 from mfif.metrics.functional import q_p
 from mfif.metrics.functional.phase_congruency import phase_congruency
-from mfif.training.runs import keep_freed_memory
 
 
 @pytest.fixture
