@@ -3,7 +3,6 @@
 import ctypes
 import sys
 
-
 _GIBIBYTE = 1 << 30
 
 

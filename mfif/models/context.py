@@ -58,7 +58,8 @@ class Detail(nn.Module):
         """
         score, maps = guess[:, :1], guess[:, 1:]
         features = self.block(self.input(sources).relu_())
-        return score + self.alpha(self.g(features, maps).relu_())
+        corrected: Tensor = score + self.alpha(self.g(features, maps).relu_())
+        return corrected
 
 
 class ContextTwoStream(nn.Module):
@@ -148,8 +149,7 @@ class ContextTwoStream(nn.Module):
         sources = torch.cat([a - mean, b - mean]) * self._CONTRAST
         features = torch.cat(self.stream(F.pixel_unshuffle(sources, 2)), dim=1)
         context = self._context(self.merge(F.avg_pool2d(features, 2)).relu_())
-        score = self.alpha(self.g(features, context).relu_())
-        score = F.pixel_shuffle(score, 2)
+        score: Tensor = F.pixel_shuffle(self.alpha(self.g(features, context).relu_()), 2)
         if self.detail is not None:
             score = self.detail(sources, score)
         score = score[..., :height, :width]
