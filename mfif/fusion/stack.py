@@ -25,11 +25,11 @@ class Portrait(NamedTuple):
 
     Attributes:
         digest: Of its pixels.
-        energy: Energy of its Laplacian in each of the cells it is divided into, float64; None for one of a pair.
+        energy: Energy of its Laplacian in each of the cells it is divided into, float64; empty for one of a pair.
     """
 
     digest: bytes
-    energy: Tensor | None
+    energy: Tensor
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def portray(frame: Raster, of_pair: bool = False) -> Portrait:
                 sums.append(_laplacian_energy(part).double().cpu() * part.shape[-2])
         if sums:
             energies.append(torch.stack(sums).sum(0) / (bottom - top))
-    return Portrait(digest.digest(), torch.cat(energies).flatten() if energies else None)
+    return Portrait(digest.digest(), torch.cat(energies).flatten() if energies else torch.empty(0))
 
 
 def _laplacian_energy(part: Tensor) -> Tensor:
@@ -127,10 +127,9 @@ def focus_order(portraits: Mapping[int, Portrait]) -> list[int]:
     Journal on Computing 28(1), 1998.
     """
     by_digest = sorted(portraits, key=lambda number: portraits[number].digest)
-    energies = [portraits[number].energy for number in by_digest]
-    if len(energies) == 2:
+    if len(by_digest) == 2:  # nothing lies between them, also where a pair is what is left of a stack
         return by_digest
-    energy = torch.stack(energies)  # type: ignore[arg-type]
+    energy = torch.stack([portraits[number].energy for number in by_digest])
     # Squares, so that cells count in which a frame stands out, and not the many that are blurred in all of them.
     shares = (energy / energy.sum(0).clamp(min=_LEAST_ENERGY)) ** 2
     alike = shares @ shares.T

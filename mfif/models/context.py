@@ -130,7 +130,7 @@ class ContextTwoStream(nn.Module):
                     outer.weight.mul_(0.3)  # type: ignore[operator]
             self.alpha.weight.mul_(0.2)
             if self.detail is not None:
-                self.alpha.weight[4:].mul_(50)  # the maps of the last look are features, not scores
+                self.alpha.weight[4:].mul_(50)  # undone: the maps of the last look are no scores
                 self.detail.alpha.weight.mul_(0.02)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
