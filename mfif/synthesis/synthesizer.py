@@ -68,10 +68,11 @@ class Synthesizer:
         shift: Largest distance in pixels, along each axis, by which the sources lie apart; each moves by half of it.
         jpeg: Smallest and largest JPEG quality of the sources; half of the samples are compressed. None spares all.
         rounded: Whether the sources have 256 levels, as files have; what is fainter then is no sign of focus.
+        clean: Share of the pairs that `noise`, `softness`, `shift` and `jpeg` leave alone.
 
     Raises:
         ValueError: A number is negative, `boundary` is neither of the two, `backgrounds` is no share or goes without
-            ``"spread"``, or `jpeg` is not made of qualities.
+            ``"spread"``, `clean` is no share, or `jpeg` is not made of qualities.
 
     Source: sec. 3.1 of Zeng et al., ICASSP 2020; what comes after `exchange` is ours.
     """
@@ -89,6 +90,7 @@ class Synthesizer:
         shift: float = 0.0,
         jpeg: Sequence[int] | None = None,
         rounded: bool = False,
+        clean: float = 0.0,
     ) -> None:
         for name, value in {"noise": noise, "edge": edge, "softness": softness, "shift": shift}.items():
             if value < 0:
@@ -97,6 +99,8 @@ class Synthesizer:
             raise ValueError(f"Expected `boundary` to be 'selection' or 'spread', got {boundary!r}.")
         if not 0 <= backgrounds <= 1 or (backgrounds and boundary != "spread"):
             raise ValueError(f"Expected `backgrounds` to be a share, of the boundary 'spread', got {backgrounds}.")
+        if not 0 <= clean <= 1:
+            raise ValueError(f"Expected `clean` to be a share, from 0 to 1, got {clean}.")
         if jpeg is not None and (len(jpeg) != 2 or not 1 <= jpeg[0] <= jpeg[1] <= 100):
             raise ValueError(f"Expected `jpeg` to be two qualities, 1 <= low <= high <= 100, got {list(jpeg)}.")
         self.kernels = kernels
@@ -109,6 +113,7 @@ class Synthesizer:
         self.softness = softness
         self.shift = shift
         self.rounded = rounded
+        self.clean = clean
         self.jpeg = None if jpeg is None else (int(jpeg[0]), int(jpeg[1]))
 
     @property
@@ -147,11 +152,16 @@ class Synthesizer:
         # Drawn last, so that what is switched off leaves the draws before it as they were.
         behind = torch.rand(count, generator=generator) < self.backgrounds
         compressed = torch.rand(count, generator=generator) < 0.5
+        softness = self.softness * torch.rand(count, generator=generator)
+        shift = self.shift * (2 * torch.rand(count, 2, generator=generator) - 1)
+        quality = compressed * (low + (high - low) * torch.rand(count, generator=generator))
+        degraded = torch.rand(count, generator=generator) >= self.clean
         return draw._replace(
+            noise=draw.noise * degraded,
             background=torch.where(behind, crop.roll(1), crop),
-            softness=self.softness * torch.rand(count, generator=generator),
-            shift=self.shift * (2 * torch.rand(count, 2, generator=generator) - 1),
-            quality=compressed * (low + (high - low) * torch.rand(count, generator=generator)),
+            softness=softness * degraded,
+            shift=shift * degraded[:, None],
+            quality=quality * degraded,
         )
 
     def __call__(self, sharp: Tensor, draw: PairDraw, background: Tensor | None = None) -> FocusPair:

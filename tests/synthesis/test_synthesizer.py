@@ -67,6 +67,12 @@ def test_backgrounds_that_cannot_be(options):
         paper(**options)
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_shares_of_clean_pairs_that_cannot_be(share):
+    with pytest.raises(ValueError, match="Expected `clean` to be a share, from 0 to 1, got"):
+        paper(clean=share)
+
+
 @pytest.mark.parametrize("jpeg", [(0, 50), (60, 50), (50, 101), (50,)], ids=str)
 def test_qualities_that_cannot_be(jpeg):
     with pytest.raises(ValueError, match="Expected `jpeg` to be two qualities"):
@@ -95,6 +101,29 @@ def test_draws_of_degradations():
     compressed = draw.quality > 0
     assert compressed.float().mean().item() == pytest.approx(0.5, abs=0.04)
     assert kstest(((draw.quality[compressed] - 40) / 50).numpy(), "uniform").pvalue > 0.01
+
+
+def test_clean_pairs_are_spared_every_degradation():
+    options = {"boundary": "spread", "backgrounds": 0.5, "softness": 0.8, "shift": 1.5, "jpeg": (40, 90)}
+    full, some = (drawn(**options, clean=share).draw(torch.arange(4000), generator()) for share in (0, 0.3))
+    degradations = ("noise", "softness", "shift", "quality")
+    clean = ~torch.stack([getattr(some, name).reshape(4000, -1).any(1) for name in degradations]).any(0)
+    assert clean.float().mean().item() == pytest.approx(0.3, abs=0.03)
+    for name in degradations:
+        assert torch.equal(getattr(some, name)[~clean], getattr(full, name)[~clean])
+    for name in ("crop", "kernel", "template", "exchange", "background"):
+        assert torch.equal(getattr(some, name), getattr(full, name))
+
+
+def test_a_clean_pair_is_that_of_a_synthesizer_without_degradations():
+    degraded, plain = (
+        paper(clean=1, softness=0.8, shift=1.5, jpeg=(40, 90), noise=0.1),
+        paper(),
+    )
+    sharp = photos(24)
+    draw = degraded.draw(torch.arange(24), generator())
+    for got, expected in zip(degraded(sharp, draw), plain(sharp, draw), strict=True):
+        torch.testing.assert_close(got, expected, rtol=0, atol=2e-4)  # a shift of nothing resamples, to rounding
 
 
 def test_softness_blurs_the_whole_scene():
