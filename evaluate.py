@@ -42,7 +42,8 @@ def main(config: DictConfig) -> None:
         if isinstance(method, Fuser):
             own = method.threshold is None or method.refine is not None  # part of the method
             cut = {} if own else {"threshold": config.threshold, "refine": refine}
-            methods[name] = replace(method, tile=config.tile, **cut)
+            precision = config.precision if method.has_network else "32"
+            methods[name] = replace(method, tile=config.tile, precision=precision, **cut)
     benchmarks = {name: build(node) for name, node in config.benchmark.items() if name != "root"}
     metrics = build(config.metrics)
     output = Path(config.output)

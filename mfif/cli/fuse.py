@@ -98,6 +98,12 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     limits = command.add_argument_group("limits")
     limits.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps ... (default: %(default)s)")
     limits.add_argument(
+        "--precision",
+        default="32",
+        choices=("32", "bf16"),
+        help="of the network's numbers; bf16 is faster where the hardware has it (default: %(default)s)",
+    )
+    limits.add_argument(
         "--tile",
         type=int,
         default=768,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from mfif.fusion.levels import blend_bands, blend_levels, colour, from_unit, to_
 from mfif.fusion.refine import Refinement, refined
 from mfif.fusion.tiles import Raster, as_tensor, bands, tiled, whole
 from mfif.pair import binarize, luma
+
+Precision = Literal["32", "bf16"]
 
 _PART = 1024  # side in pixels of what is converted at once
 
@@ -57,9 +59,11 @@ class Fuser:
         refine: What is done to the thresholded map, given it and both sources as they are; see `mfif.fusion.refine`.
         tile: Side in pixels of the tiles that larger images are cut into, so that memory stays bounded; None takes
             every image whole, as do estimators without ``receptive_radius``.
+        precision: What the network computes in: ``"32"``, or ``"bf16"`` for bfloat16 where autocast takes it, faster on
+            hardware that has it. The map then differs in few pixels, and tiles agree with the whole only nearly.
 
     Raises:
-        InputError: `tile` is not positive.
+        InputError: `tile` is not positive, or `precision` is none of the two, or not 32 for what is no network.
         ValueError: `refine` is given without a threshold.
     """
 
@@ -67,11 +71,21 @@ class Fuser:
     threshold: float | None = 0.5
     refine: Refinement | None = None
     tile: int | None = 768
+    precision: Precision = "32"
 
     def __post_init__(self) -> None:
         _check_tile(self.tile)
+        if self.precision not in get_args(Precision):
+            raise InputError(f"Expected `precision` to be 32 or bf16, got {self.precision!r}.")
+        if self.precision != "32" and not self.has_network:
+            raise InputError("Expected `precision` to be 32 for a method without a network. Leave it out.")
         if self.refine is not None and self.threshold is None:
             raise ValueError("Expected `threshold` to be set where `refine` is: only a binary map is refined.")
+
+    @property
+    def has_network(self) -> bool:
+        """Whether the estimator has weights."""
+        return isinstance(self.estimator, nn.Module) and any(True for _ in self.estimator.parameters())
 
     def to(self, device: torch.device | str) -> "Fuser":
         """The same method on another device."""
@@ -131,13 +145,17 @@ class Fuser:
 
     @torch.no_grad()
     def _decide(self, a: Tensor, b: Tensor) -> Tensor:
-        alpha = self.estimator(self._view(a), self._view(b))
+        views = self._view(a), self._view(b)
+        with self._autocast(a):
+            alpha = self.estimator(*views)
         return alpha if self.threshold is None else binarize(alpha, self.threshold).to(torch.uint8)
 
     @torch.no_grad()
     def _focus(self, image: Tensor) -> Tensor:
-        focus: Tensor = self.estimator.focus(self._view(image))  # type: ignore[attr-defined]
-        return focus
+        view = self._view(image)
+        with self._autocast(image):
+            focus: Tensor = self.estimator.focus(view)  # type: ignore[attr-defined]
+        return focus.float()
 
     @torch.no_grad()
     def _fuse_at_once(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,6 +163,9 @@ class Fuser:
         levels = from_unit(image, a.dtype)
         channels = levels.shape[1]
         return torch.cat([levels, blend_levels(a[:, channels:], b[:, channels:], decision)], dim=1), decision
+
+    def _autocast(self, image: Tensor) -> torch.autocast:
+        return torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def _view(self, image: Tensor) -> Tensor:
         """What the estimator sees of an image, made part by part."""

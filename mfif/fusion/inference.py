@@ -11,7 +11,7 @@ from torch import nn
 import mfif.models
 from mfif.errors import InputError, suggest
 from mfif.fusion.frames import Frames, Image, OnError
-from mfif.fusion.fusers import ChannelByChannel, Fuser, ImageFuser, Method
+from mfif.fusion.fusers import ChannelByChannel, Fuser, ImageFuser, Method, Precision
 from mfif.fusion.output import tiff_name, write_bands
 from mfif.fusion.rasters import Scratch
 from mfif.fusion.refine import BlendSeam, GuidedFilter, InTurn, Refinement, RemoveSmallRegions
@@ -149,6 +149,7 @@ def fuse(
     blend_width: float = 0.0,
     tile: int | None = 768,
     device: str = "auto",
+    precision: Precision = "32",
     on_error: OnError = "raise",
     output: str | Path | None = None,
     maps: bool = True,
@@ -174,6 +175,7 @@ def fuse(
         tile: Side in pixels of the tiles that larger images are cut into; None takes them whole. The result is the
             same.
         device: Where to compute; ``auto`` is a GPU if there is one.
+        precision: ``"bf16"`` lets the network of a method compute in bfloat16; see `mfif.fusion.fusers.Fuser`.
         on_error: ``"skip"`` leaves out images that cannot be read, ``"raise"`` stops.
         output: A name that ends in .tif, to write the fused image to, strip by strip, as are the images read that are
             paths: memory then holds the map, of 1 byte a pixel where it is not blended, and not the images. What else
@@ -185,7 +187,7 @@ def fuse(
 
     Raises:
         InputError: An image cannot be read, the method cannot be loaded, takes another number of images, or has no
-            binary map to refine; `output` is no TIFF or cannot be written.
+            binary map to refine or no network for a `precision`; `output` is no TIFF or cannot be written.
         ValueError: There are fewer than two images, or they differ in shape or type.
         TypeError: An image is of a kind that cannot be fused.
 
@@ -211,7 +213,8 @@ def fuse(
         >>> fuse(["near.tif", "far.tif"], output="fused.tif", maps=False).image.shape  # doctest: +SKIP
     """
     place = choose_device(device)
-    configured = _configured(load(method) if isinstance(method, str | Path) else method, refine, blend_width, tile)
+    loaded = load(method) if isinstance(method, str | Path) else method
+    configured = _configured(loaded, refine, blend_width, tile, precision)
     scratch = None if output is None else Scratch(tiff_name(output).parent, place)
     frames = Frames(dict(enumerate(images)), place, scratch)
     portraits, skipped = frames.survey(on_error)
@@ -240,9 +243,15 @@ def fuse(
     )
 
 
-def _configured(method: Method, refine: str | Refinement | None, blend_width: float, tile: int | None) -> Method:
+def _configured(
+    method: Method, refine: str | Refinement | None, blend_width: float, tile: int | None, precision: Precision
+) -> Method:
     """The method with what `fuse` was told about it."""
-    if isinstance(method, Fuser | ImageFuser):
+    if isinstance(method, Fuser):
+        method = replace(method, tile=tile, precision=precision if precision != "32" else method.precision)
+    elif precision != "32":
+        raise InputError("Expected `precision` to be 32 for a method that makes no map by a network. Leave it out.")
+    elif isinstance(method, ImageFuser):
         method = replace(method, tile=tile)
     if refine is None and not blend_width:
         return method

@@ -164,6 +164,7 @@ def test_options_reach_the_fusion(pair: tuple[str, str]) -> None:
             (["--blend-width", "3"], {"blend_width": 3}),
             (["--tile", "0", "--device", "cpu"], {"tile": None}),
             (["--tile", "16"], {}),
+            (["--precision", "bf16"], {"precision": "bf16"}),
         ]
     ):
         assert main(["fuse", *pair, "-o", f"{number}.png", *words]) == 0

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
-from skimage.data import immunohistochemistry
+from skimage.data import astronaut, immunohistochemistry
 from torch import nn
 
 import mfif
@@ -20,6 +20,7 @@ from mfif.fusion.inference import FuseResult, choose_device, load, method_names
 from mfif.fusion.refine import GuidedFilter, RemoveSmallRegions
 from mfif.fusion.weights import load_network
 from mfif.models import Cnn, MFNet, PixelCnn, TwoStream
+from mfif.pair import luma
 
 
 def checkpoint(path: Path, network: nn.Module, **configuration: object) -> Path:
@@ -243,12 +244,35 @@ def test_refinements_by_name_and_at_the_seam() -> None:
         ("laplacian", {"refine": "guided_filter", "blend_width": 2}, "soft already"),
         ("laplacian", {"tile": 0}, "`tile` to be positive"),
         ("source_a", {}, "ConstantMap takes two images, got 3"),
+        ("default", {"precision": "16"}, "`precision` to be 32 or bf16, got '16'"),
+        ("laplacian", {"precision": "bf16"}, "`precision` to be 32 for a method without a network"),
+        ("pyramid", {"precision": "bf16"}, "`precision` to be 32 for a method that makes no map by a network"),
     ],
 )
 def test_what_does_not_go_with_a_method(method: str, settings: dict[str, object], message: str) -> None:
     frames, _ = stack(3)
     with pytest.raises(InputError, match=message):
         mfif.fuse(frames, method, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["default", "fast"])
+def test_bfloat16_changes_few_pixels(method: str) -> None:
+    photo = astronaut()[:240, 100:420]
+    blurred = gaussian_filter(photo, (2.5, 2.5, 0))
+    left = (np.arange(320) < 160)[:, None]
+    pair = [np.where(left, photo, blurred), np.where(left, blurred, photo)]
+    full, half = (mfif.fuse(pair, method, precision=precision) for precision in ("32", "bf16"))
+    assert (full.decision != half.decision).mean() < 0.005
+    assert half.decision.dtype == np.float32
+    source = np.where(half.decision[..., None] == 1, *pair)
+    assert np.array_equal(half.image, source)
+    network = load(method).estimator  # type: ignore[union-attr]
+    gray = [luma(torch.from_numpy(image).movedim(-1, 0)[None] / 255) for image in pair]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        expected = network(*gray) >= 0.5
+    assert np.array_equal(half.decision == 1, expected[0, 0].numpy())
+    with torch.no_grad():
+        assert not torch.equal(expected, network(*gray) >= 0.5) or method == "fast"  # else nothing was asked of it
 
 
 def test_published_dsift_is_met_to_the_level(shared: Path) -> None:

@@ -390,3 +390,16 @@ def test_on_the_accelerator():
     a, b = (image.double() for image in sources())
     expected = net(a, b)
     torch.testing.assert_close(net.cuda()(a.cuda(), b.cuda()).cpu(), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_one_source_after_the_other_gives_the_map_of_one_batch(batch):
+    network = TwoStream(width=8).eval()
+    a, b = sources(batch)
+    seen = []
+    network.stream_a.register_forward_pre_hook(lambda stream, images: seen.append(len(images[0])))
+    together = network(a, b).detach()
+    with torch.no_grad():
+        apart = network(a, b)
+    assert seen == [2 * batch, batch, batch]
+    torch.testing.assert_close(apart, together, rtol=0, atol=1e-5)
