@@ -22,6 +22,7 @@ def compose(
     exchange: Tensor,
     boundary: Boundary = "selection",
     background: Tensor | None = None,
+    margin: float = 1.0,
 ) -> FocusPair:
     """Blur the photograph and hand its sharp and its blurred part to two sources.
 
@@ -41,7 +42,7 @@ def compose(
     focused on the foreground, is ``m I + (1 - m) B(J)``, the second ``B(m I) + (1 - B(m)) J``. So the edges of the
     template are edges of the scene, as where one thing stands before another. Beside the foreground, where its blur
     reaches, the second source is off by the foreground's colour and often the farther one: there the true map is that
-    of the source nearer to the scene, in the mean over 5x5 pixels.
+    of the source nearer to the scene, in the mean over 5x5 pixels. The `margin` says by how much it must be nearer.
 
     Args:
         sharp: Photographs, ``(B, C, H, W)`` in [0, 1].
@@ -50,6 +51,8 @@ def compose(
         exchange: ``(B,)``, true where the two sources change places, and the map becomes its complement.
         boundary: What happens where sharp and blurred parts meet.
         background: Photographs behind the first, ``(B, C, H, W)`` in [0, 1], with ``"spread"``; None for the same.
+        margin: The map leaves the template where the first source's error is below this share of the second's, in
+            [0, 1]: 1 takes the nearer source, 0 the template.
 
     Returns:
         The pair.
@@ -67,7 +70,7 @@ def compose(
         near = blend(sharp, blur(background, kernel), template)
         far = blur(template * sharp, kernel) + (1 - matte) * background
         sharp = blend(sharp, background, template)
-        template = torch.where(_nearer(near, far, sharp) & (matte > _REACH), 1, template)
+        template = torch.where(_nearer(near, far, sharp, margin) & (matte > _REACH), 1, template)
     else:
         blurred = blur(sharp, kernel)
         matte = blur(template, kernel) if boundary == "spread" else template
@@ -77,8 +80,8 @@ def compose(
     return FocusPair(a, b, torch.where(swap, 1 - template, template), sharp)
 
 
-def _nearer(near: Tensor, far: Tensor, sharp: Tensor) -> Tensor:
-    """Where the first source is nearer to the photograph than the second, ``(B, 1, H, W)``."""
+def _nearer(near: Tensor, far: Tensor, sharp: Tensor, margin: float) -> Tensor:
+    """Where the first source is nearer to the photograph than the second by the margin, ``(B, 1, H, W)``."""
     errors = [(source - sharp).abs().mean(1, keepdim=True) for source in (near, far)]
     of_near, of_far = (F.avg_pool2d(error, 5, stride=1, padding=2, count_include_pad=False) for error in errors)
-    return of_near < of_far
+    return of_near < margin * of_far

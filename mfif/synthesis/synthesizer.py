@@ -69,10 +69,12 @@ class Synthesizer:
         jpeg: Smallest and largest JPEG quality of the sources; half of the samples are compressed. None spares all.
         rounded: Whether the sources have 256 levels, as files have; what is fainter then is no sign of focus.
         clean: Share of the pairs that `noise`, `softness`, `shift` and `jpeg` leave alone.
+        margin: How much nearer to the scene the foreground's source must be for the true map to leave the template
+            beside a foreground: its error below this share of the other's (see `compose`).
 
     Raises:
         ValueError: A number is negative, `boundary` is neither of the two, `backgrounds` is no share or goes without
-            ``"spread"``, `clean` is no share, or `jpeg` is not made of qualities.
+            ``"spread"``, `clean` or `margin` is no share, or `jpeg` is not made of qualities.
 
     Source: sec. 3.1 of Zeng et al., ICASSP 2020; what comes after `exchange` is ours.
     """
@@ -91,6 +93,7 @@ class Synthesizer:
         jpeg: Sequence[int] | None = None,
         rounded: bool = False,
         clean: float = 0.0,
+        margin: float = 1.0,
     ) -> None:
         for name, value in {"noise": noise, "edge": edge, "softness": softness, "shift": shift}.items():
             if value < 0:
@@ -99,8 +102,9 @@ class Synthesizer:
             raise ValueError(f"Expected `boundary` to be 'selection' or 'spread', got {boundary!r}.")
         if not 0 <= backgrounds <= 1 or (backgrounds and boundary != "spread"):
             raise ValueError(f"Expected `backgrounds` to be a share, of the boundary 'spread', got {backgrounds}.")
-        if not 0 <= clean <= 1:
-            raise ValueError(f"Expected `clean` to be a share, from 0 to 1, got {clean}.")
+        for name, value in {"clean": clean, "margin": margin}.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"Expected `{name}` to be a share, from 0 to 1, got {value}.")
         if jpeg is not None and (len(jpeg) != 2 or not 1 <= jpeg[0] <= jpeg[1] <= 100):
             raise ValueError(f"Expected `jpeg` to be two qualities, 1 <= low <= high <= 100, got {list(jpeg)}.")
         self.kernels = kernels
@@ -114,6 +118,7 @@ class Synthesizer:
         self.shift = shift
         self.rounded = rounded
         self.clean = clean
+        self.margin = margin
         self.jpeg = None if jpeg is None else (int(jpeg[0]), int(jpeg[1]))
 
     @property
@@ -192,6 +197,7 @@ class Synthesizer:
             draw.exchange,
             self.boundary,
             background if self.backgrounds else None,
+            self.margin,
         )
         return self._degrade(pair, draw)
 

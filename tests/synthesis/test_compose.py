@@ -152,6 +152,26 @@ def test_true_map_before_a_background_is_that_of_the_nearer_source():
     assert pair.alpha.sum() < taken.sum()  # where the background has much to lose, less of it is given away
 
 
+@pytest.mark.parametrize("margin", [0.0, 0.3, 0.5, 1.0])
+def test_map_leaves_the_template_where_the_first_source_is_nearer_by_the_margin(margin):
+    """Errors summed over windows of 5x5 by scipy."""
+    generator = torch.Generator().manual_seed(2)
+    front, behind = 0.3 * torch.rand(2, 1, 1, 40, 40, generator=generator)
+    front = front + 0.7
+    kernel = gaussian_kernels(torch.tensor([9]), torch.tensor([2.0]), 9)
+    template = (torch.arange(40) < 20).float().expand(1, 1, 40, 40)
+    pair = compose(front, kernel, template, torch.tensor([False]), "spread", behind, margin)
+    of_near, of_far = (
+        correlate((source - pair.sharp).abs()[0, 0].double().numpy(), np.ones((5, 5)), mode="constant")
+        for source in (pair.a, pair.b)
+    )
+    wanted = (template[0, 0].numpy() > 0) | (
+        (scipy_blur(template, kernel)[0, 0].numpy() > 0.01) & (of_near < margin * of_far)
+    )
+    assert np.array_equal(pair.alpha[0, 0].numpy() > 0, wanted)
+    assert wanted.sum() > 800 if margin else np.array_equal(pair.alpha, template)
+
+
 def test_background_wants_the_spread(case):
     with pytest.raises(ValueError, match="Expected `boundary` to be 'spread' with a `background`, got 'selection'"):
         compose(*case, background=case[0])

@@ -67,10 +67,11 @@ def test_backgrounds_that_cannot_be(options):
         paper(**options)
 
 
+@pytest.mark.parametrize("name", ["clean", "margin"])
 @pytest.mark.parametrize("share", [-0.1, 1.1])
-def test_shares_of_clean_pairs_that_cannot_be(share):
-    with pytest.raises(ValueError, match="Expected `clean` to be a share, from 0 to 1, got"):
-        paper(clean=share)
+def test_shares_that_cannot_be(name, share):
+    with pytest.raises(ValueError, match=f"Expected `{name}` to be a share, from 0 to 1, got"):
+        paper(**{name: share})
 
 
 @pytest.mark.parametrize("jpeg", [(0, 50), (60, 50), (50, 101), (50,)], ids=str)
@@ -179,6 +180,16 @@ def test_boundary_is_that_of_compose():
     for got, wanted in zip(synthesizer(sharp, draw), compose(sharp, *parts, "spread"), strict=True):
         assert torch.equal(got, wanted)
     assert not torch.equal(synthesizer(sharp, draw).b, drawn()(sharp, draw).b)
+
+
+def test_margin_is_that_of_compose():
+    synthesizer = drawn(boundary="spread", backgrounds=1, margin=0.4)
+    sharp = photos(6)
+    draw = synthesizer.draw(torch.arange(6), generator())
+    parts = synthesizer.kernels.render(draw.kernel), synthesizer.templates.render(draw.template, 32), draw.exchange
+    maps = [compose(sharp, *parts, "spread", sharp.roll(1, 0), margin).alpha for margin in (0.4, 1)]
+    assert torch.equal(synthesizer(sharp, draw, sharp.roll(1, 0)).alpha, maps[0])
+    assert not torch.equal(*maps)
 
 
 @pytest.mark.parametrize("edge", [0.5, 2.0])
