@@ -69,7 +69,8 @@ def main(config: DictConfig) -> None:
     for note in [*evaluation.skipped, *report.scores.notes()]:
         console.print(note, soft_wrap=True, highlight=False, markup=False)
     pictures = ", BENCHMARK/METHOD/*-fused.png, *-map.png, *-difference.png, *-panel.png" if config.pictures else ""
-    written = "report.html (all of it to look at), summary.md, images.md (each pair), scores.csv, means.csv, *.tex"
+    tables = "summary.md, images.md (each pair), pairwise.md (who wins), scores.csv, means.csv, *.tex"
+    written = f"report.html (all of it to look at), {tables}"
     console.print(f"In {output}: {written}{pictures}.", soft_wrap=True, highlight=False)
 
 

@@ -4,9 +4,10 @@ from mfif.metrics.collection import FusionMetrics, paper_metrics
 from mfif.metrics.fusion import EN, PSNR, QG, QMI, VIFF, FusionMetric, MapAccuracy
 from mfif.metrics.gradient import AG, EI, QM, QSF, SD, SF
 from mfif.metrics.information import CE, FMI, QNCIE, QTE, SCD
+from mfif.metrics.maps import BoundaryAccuracy, Islands
 from mfif.metrics.perception import QCB, QCV
 from mfif.metrics.phase import QP
-from mfif.metrics.structure import QC, QE, QS, QW, QY, SSIM, BoundaryAccuracy, SourcePSNR, SourceSSIM
+from mfif.metrics.structure import QC, QE, QS, QW, QY, SSIM, SourcePSNR, SourceSSIM
 
 __all__ = [
     "AG",
@@ -37,6 +38,7 @@ __all__ = [
     "BoundaryAccuracy",
     "FusionMetric",
     "FusionMetrics",
+    "Islands",
     "MapAccuracy",
     "SourcePSNR",
     "SourceSSIM",

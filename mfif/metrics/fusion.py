@@ -208,10 +208,10 @@ class VIFF(SourceMetric):
 class PSNR(TruthMetric):
     """PSNR: mean over images of each image's PSNR against the truth, in dB; see `mfif.metrics.functional.psnr`.
 
-    Two equal images score infinity, and then so does the mean: it is not hidden.
-
     Args:
         data_range: Value of white: 1 for floats in [0, 1], 255 for 8-bit images.
+        limit: What an image scores at most, in dB. Two equal images score infinity, and one such pair would make the
+            mean of all others infinite, too. None sets no limit.
         **kwargs: For `torchmetrics.Metric`.
 
     Example:
@@ -222,6 +222,15 @@ class PSNR(TruthMetric):
 
     formula = staticmethod(psnr)
     is_differentiable = True
+
+    def __init__(self, data_range: float = 1.0, limit: float | None = 100.0, **kwargs: Any) -> None:
+        super().__init__(data_range, **kwargs)
+        self.limit = limit
+
+    def score(self, fused: Tensor, sharp: Tensor) -> Tensor:
+        """Score each image, ``(B,)``, up to the limit; images as the function takes them, and finite."""
+        scores = super().score(fused, sharp)
+        return scores if self.limit is None else scores.clamp(max=self.limit)
 
 
 class MapAccuracy(FusionMetric):

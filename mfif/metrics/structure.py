@@ -1,10 +1,7 @@
-"""Metrics of structure as torchmetrics classes: similarity to the sources or the truth, and edges of the map."""
+"""Metrics of structure as torchmetrics classes: similarity to the sources or the truth."""
 
 from typing import Any
 
-from torch import Tensor
-
-from mfif.metrics.functional.boundary_accuracy import boundary_accuracy
 from mfif.metrics.functional.q_c import q_c
 from mfif.metrics.functional.q_e import q_e
 from mfif.metrics.functional.q_s import Variant, q_s
@@ -14,8 +11,7 @@ from mfif.metrics.functional.source_psnr import Variant as PsnrVariant
 from mfif.metrics.functional.source_psnr import source_psnr
 from mfif.metrics.functional.source_ssim import source_ssim
 from mfif.metrics.functional.ssim import ssim
-from mfif.metrics.functional.validation import check_values
-from mfif.metrics.fusion import FusionMetric, SourceMetric, TruthMetric
+from mfif.metrics.fusion import SourceMetric, TruthMetric
 
 
 class QS(SourceMetric):
@@ -195,34 +191,3 @@ class SourceSSIM(SourceMetric):
     is_differentiable = True
     plot_lower_bound = -2.0
     plot_upper_bound = 2.0
-
-
-class BoundaryAccuracy(FusionMetric):
-    """Share of pixels near edges given to the right source, 0..1; see `mfif.metrics.functional.boundary_accuracy`.
-
-    Args:
-        radius: How far from an edge of the true map pixels count, in pixels, at least 1.
-        **kwargs: For `torchmetrics.Metric`.
-
-    Example:
-        >>> import torch
-        >>> BoundaryAccuracy()(torch.tensor([0.9, 0.6]).view(1, 1, 1, 2), torch.tensor([1.0, 0.0]).view(1, 1, 1, 2))
-        tensor(0.5000, dtype=torch.float64)
-    """
-
-    plot_lower_bound = 0.0
-    plot_upper_bound = 1.0
-
-    def __init__(self, radius: int = 5, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.radius = radius
-
-    def score(self, alpha: Tensor, alpha_true: Tensor) -> Tensor:
-        """Score each map, ``(B,)``; maps as in `mfif.metrics.functional.boundary_accuracy`, and finite."""
-        scores = boundary_accuracy(alpha, alpha_true, self.radius)
-        check_values({"alpha": alpha}, {"alpha_true": alpha_true}, data_range=1.0)
-        return scores
-
-    def update(self, alpha: Tensor, alpha_true: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(alpha, alpha_true))

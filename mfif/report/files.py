@@ -8,6 +8,7 @@ from pathlib import Path
 from mfif.files import replacing
 from mfif.metrics import FusionMetric
 from mfif.report.agreement import agreement_table
+from mfif.report.pairwise import win_tables, worst_table
 from mfif.report.scores import OVERALL, Mean, Scores, mean
 from mfif.report.tables import Mark, Table, rank
 
@@ -19,8 +20,8 @@ class Report:
     """Tables of an evaluation.
 
     Args:
-        output: Folder for ``scores.csv`` and ``means.csv``, and for the tables ``summary`` and ``images``, each as
-            Markdown and LaTeX.
+        output: Folder for ``scores.csv`` and ``means.csv``, and for the tables ``summary``, ``images`` and
+            ``pairwise``, each as Markdown and LaTeX.
         metrics: The metrics by name; they know which direction is better and which need the truth.
         published: Published scores by method and metric, to lay beside the means over all pairs.
         reference_points: Methods that take no part in the ranking: to be measured against, not to be used.
@@ -47,7 +48,9 @@ class Report:
         """Write the means and the tables of each metric; `notes` go below those of the scores."""
         self._write_means_csv()
         listed = [*self.legend(), *notes, *self.scores.notes()]
-        for name, tables, below in (("summary", self.tables(), listed), ("images", self.image_tables(), [])):
+        files = {"summary": self.tables(), "images": self.image_tables(), "pairwise": self.pairwise_tables()}
+        for name, tables in files.items():
+            below = listed if name == "summary" else []
             with replacing(self.output / f"{name}.md") as temporary:
                 lines = "".join(f"- {note}\n" for note in below)
                 temporary.write_text("\n".join([*(table.markdown() for table in tables), lines]).rstrip("\n") + "\n")
@@ -65,6 +68,11 @@ class Report:
     def image_tables(self) -> list[Table]:
         """For each score the pairs in rows and the methods in columns."""
         return [self._image_table(name) for name in self.scores.names()]
+
+    def pairwise_tables(self) -> list[Table]:
+        """Methods against each other: pairs won and lost for each score, and where each one is furthest behind."""
+        worst = worst_table(self.scores, self.metrics, self.reference_points)
+        return [*win_tables(self.scores, self.metrics), *([] if worst is None else [worst])]
 
     def _means_table(self) -> Table:
         names = self.scores.names()

@@ -49,8 +49,9 @@ METRICS = {
     "SSIM": (exports.SSIM, {}, functional.ssim),
     "MapAccuracy": (exports.MapAccuracy, {}, functional.map_accuracy),
     "BoundaryAccuracy": (exports.BoundaryAccuracy, {}, functional.boundary_accuracy),
+    "Islands": (exports.Islands, {"share": 0.01}, functional.islands),
 }
-LOWER_IS_BETTER = {"CE", "Q_CV"}
+LOWER_IS_BETTER = {"CE", "Q_CV", "Islands"}
 BEST_AT_ZERO = {"Q_SF"}
 
 
@@ -208,10 +209,22 @@ def test_no_scored_image_gives_nan_and_says_so():
         assert metric.compute().isnan()
 
 
-def test_infinite_psnr_is_not_hidden(images):
+def test_one_exact_image_does_not_hide_the_others(images):
     fused, sharp, _ = images
+    others = functional.psnr(fused, sharp)[1:]
     fused[0] = sharp[0]
     metric = PSNR()
+    metric.update(fused, sharp)
+    assert metric.score(fused, sharp).tolist() == [100, *others.tolist()]
+    torch.testing.assert_close(metric.compute(), (100 + others.sum()) / 3)
+    low = PSNR(limit=others.min().item())
+    assert low.score(fused, sharp).tolist() == [others.min().item()] * 3
+
+
+def test_psnr_without_a_limit(images):
+    fused, sharp, _ = images
+    fused[0] = sharp[0]
+    metric = PSNR(limit=None)
     metric.update(fused, sharp)
     assert metric.score(fused, sharp).isinf().tolist() == [True, False, False]
     assert metric.compute().isposinf()

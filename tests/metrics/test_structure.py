@@ -1,4 +1,4 @@
-"""The classes of `mfif.metrics.structure` and `mfif.metrics.perception`."""
+"""The classes of `mfif.metrics.structure`, `mfif.metrics.perception` and `mfif.metrics.maps`."""
 
 import math
 import pickle
@@ -21,8 +21,9 @@ from mfif.metrics.functional.shared_work import computing_once
 from mfif.metrics.functional.source_psnr import source_psnr
 from mfif.metrics.functional.source_ssim import source_ssim
 from mfif.metrics.functional.ssim import ssim
+from mfif.metrics.maps import BoundaryAccuracy
 from mfif.metrics.perception import QCB, QCV
-from mfif.metrics.structure import QC, QE, QS, QW, QY, SSIM, BoundaryAccuracy, SourcePSNR, SourceSSIM
+from mfif.metrics.structure import QC, QE, QS, QW, QY, SSIM, SourcePSNR, SourceSSIM
 
 mpl.use("Agg")
 

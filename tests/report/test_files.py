@@ -68,7 +68,16 @@ def test_failures_are_in_their_cells(report: Report) -> None:
 def test_files(report: Report, tmp_path: Path) -> None:
     report.write_scores()
     report.write_tables(["a note"])
-    names = ["images.md", "images.tex", "means.csv", "scores.csv", "summary.md", "summary.tex"]
+    names = [
+        "images.md",
+        "images.tex",
+        "means.csv",
+        "pairwise.md",
+        "pairwise.tex",
+        "scores.csv",
+        "summary.md",
+        "summary.tex",
+    ]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     summary = (tmp_path / "summary.md").read_text()
     assert summary.count("| --- |") == 2
@@ -82,6 +91,7 @@ def test_files(report: Report, tmp_path: Path) -> None:
     ]
     assert (tmp_path / "images.md").read_text().count("of each pair:") == 4
     assert (tmp_path / "images.tex").read_text().count(r"\begin{tabular}") == 4
+    assert (tmp_path / "pairwise.md").read_text().count("pairs won and lost") == 2
     with (tmp_path / "means.csv").open(newline="") as file:
         rows = {(row["benchmark"], row["method"]): row for row in csv.DictReader(file)}
     assert rows["all", "gf"]["EN published"] == "7.25"

@@ -7,6 +7,7 @@ from mfif.metrics.functional.compiling import compiled
 from mfif.metrics.functional.ei import ei
 from mfif.metrics.functional.en import en
 from mfif.metrics.functional.fmi import fmi
+from mfif.metrics.functional.islands import islands
 from mfif.metrics.functional.map_accuracy import map_accuracy
 from mfif.metrics.functional.precision import computing_in
 from mfif.metrics.functional.psnr import psnr
@@ -43,6 +44,7 @@ __all__ = [
     "ei",
     "en",
     "fmi",
+    "islands",
     "map_accuracy",
     "psnr",
     "q_c",

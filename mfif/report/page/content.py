@@ -29,6 +29,7 @@ def page_content(report: Report, notes: Sequence[str]) -> Content:
         ``errors`` by method, and a table of ``scores``; ``notes``.
     """
     means, *tables = report.tables()
+    tables += report.pairwise_tables()
     cells = _cells(means)
     groups = dict.fromkeys(row[0] for row in means.rows)
     directions = {name: _BETTER[metric.higher_is_better] for name, metric in report.metrics.items()}

@@ -101,7 +101,7 @@ def gray_metric(request):
 
 
 def test_all_image_metrics_are_tested_here():
-    other = {"map_accuracy", "boundary_accuracy", "compiled", "computing_in", "computing_once"}
+    other = {"map_accuracy", "boundary_accuracy", "islands", "compiled", "computing_in", "computing_once"}
     assert {name for name in functional.__all__ if name not in METRICS} == other
 
 
