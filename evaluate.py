@@ -24,7 +24,7 @@ def main(config: DictConfig) -> None:
     from mfif.evaluation.runner import Evaluation
     from mfif.evaluation.trial import Trials
     from mfif.evaluation.workers import available_cores
-    from mfif.fusion.fusers import Fuser
+    from mfif.fusion.fusers import Fuser, check_precision
     from mfif.fusion.inference import choose_device
     from mfif.report.files import Report
     from mfif.report.page import write_page
@@ -34,6 +34,7 @@ def main(config: DictConfig) -> None:
     check_config(config)
     if config.refine and config.threshold is None:
         raise InputError("Expected a threshold with a refinement, which is for binary maps. Leave out one of the two.")
+    check_precision(config.precision)
     build = partial(instantiate, _convert_="all")
     device = choose_device(config.device)
     refine = build(config.refine) if config.refine else None

@@ -1,9 +1,9 @@
 """Time and memory of fusing, from 0.25 to 100 megapixels, and of stacks: `make bench-scaling`.
 
 Every figure comes from a process of its own that fuses uncompressed TIFF files, made beforehand, into an array, or with
-`--streaming` into an array and into a file, strip by strip. Seconds are those of `mfif.fuse`, reading included, once
-libraries are loaded; the peak is the resident memory of the whole process, with interpreter and libraries. It takes
-Linux to tell.
+`--streaming` into an array and into a file, strip by strip; `--freed` compares whether the memory of freed tensors is
+kept. Seconds are those of `mfif.fuse`, reading included, once libraries are loaded; the peak is the resident memory of
+the whole process, with interpreter and libraries. It takes Linux to tell.
 """
 
 import argparse
@@ -24,7 +24,8 @@ from skimage.data import astronaut
 from benchmarks.timing import write
 
 PAIRS = (0.25, 1, 4, 16, 50, 100)
-STREAMED_PAIRS = (25, 100, 200)
+STREAMED_PAIRS = {"laplacian": (25, 100, 200), "default": (25, 100)}
+FREED_PAIR = 6
 NETWORK_PAIRS = (0.25, 1, 4)
 NETWORK_WIDTH = 16
 LEVELS = 6  # of blur
@@ -49,13 +50,17 @@ def frames(count: int, megapixels: float, folder: Path) -> list[Path]:
     return paths
 
 
-def fuse_once(method: str, into: str, paths: list[str]) -> dict[str, float]:
-    """Fuse files with a method, in this process, into memory or a file beside them."""
+def fuse_once(method: str, into: str, freed: str, paths: list[str]) -> dict[str, float]:
+    """Fuse files with a method, in this process, into memory or a file beside them, freed memory kept or given back."""
     import torch
 
     import mfif
+    from mfif.cli.fuse import KEPT_BLOCK
+    from mfif.memory import keep_freed_memory
     from mfif.models import TwoStream
 
+    if freed == "kept":
+        keep_freed_memory(KEPT_BLOCK)
     Image.MAX_IMAGE_PIXELS = None
     warnings.simplefilter("error")
     torch.manual_seed(0)
@@ -71,14 +76,31 @@ def fuse_once(method: str, into: str, paths: list[str]) -> dict[str, float]:
     return {"seconds": seconds, "peak_mb": peak_kb * 1024 / 1e6}
 
 
-def measure(method: str, count: int, megapixels: float, into: str) -> dict[str, object]:
+def measure(method: str, count: int, megapixels: float, into: str, freed: str) -> dict[str, object]:
     """Fuse synthetic frames in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         paths = frames(count, megapixels, Path(folder))
-        command = [sys.executable, "-m", "benchmarks.scaling", "--once", method, into, *map(str, paths)]
+        command = [sys.executable, "-m", "benchmarks.scaling", "--once", method, into, freed, *map(str, paths)]
         root = Path(__file__).parent.parent
         output = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
-    return {"method": method, "frames": count, "megapixels": megapixels, "into": into, **json.loads(output)}
+    case = {"method": method, "frames": count, "megapixels": megapixels, "into": into, "freed": freed}
+    return {**case, **json.loads(output)}
+
+
+def cases(comparison: str, stack: int) -> list[tuple[str, int, float, str, str]]:
+    """What is measured: method, frames, megapixels, where the result goes, and what becomes of freed memory."""
+    stacked = (stack, 20) if stack else None
+    if comparison == "freed":
+        return [("default", 2, FREED_PAIR, "memory", freed) for freed in ("returned", "kept")]
+    if comparison == "streaming":
+        pairs = [(method, size) for method, sizes in STREAMED_PAIRS.items() for size in sizes]
+        listed = [(method, 2, size, into) for method, size in pairs for into in ("memory", "file")]
+        listed += [("laplacian", *stacked, "file")] if stacked else []
+    else:
+        listed = [(method, 2, size, "memory") for method in ("laplacian", "default") for size in PAIRS]
+        listed += [("network", 2, size, "memory") for size in NETWORK_PAIRS]
+        listed += [(method, *stacked, "memory") for method in ("laplacian", "fast")] if stacked else []
+    return [(*case, "returned") for case in listed]
 
 
 def main() -> None:
@@ -86,26 +108,31 @@ def main() -> None:
     parser.add_argument("--once", nargs="+", metavar="WORD", help=argparse.SUPPRESS)
     parser.add_argument("--largest", type=float, default=200, metavar="MEGAPIXELS", help="skip what is larger")
     parser.add_argument("--stack", type=int, default=30, metavar="FRAMES", help="of 20 megapixels; 0 for none")
-    parser.add_argument("--streaming", action="store_true", help="compare memory and file as the place of the result")
+    compared = parser.add_mutually_exclusive_group()
+    compared.add_argument(
+        "--streaming",
+        action="store_const",
+        dest="comparison",
+        const="streaming",
+        default="scaling",
+        help="memory and file as the place of the result",
+    )
+    compared.add_argument(
+        "--freed", action="store_const", dest="comparison", const="freed", help="memory of freed tensors: kept or not"
+    )
     options = parser.parse_args()
     if options.once:
-        method, into, *paths = options.once
-        print(json.dumps(fuse_once(method, into, paths)))
+        method, into, freed, *paths = options.once
+        print(json.dumps(fuse_once(method, into, freed, paths)))
         return
-    cases = [(method, 2, size, "memory") for method in ("laplacian", "default") for size in PAIRS]
-    cases += [("network", 2, size, "memory") for size in NETWORK_PAIRS]
-    cases += [(method, options.stack, 20, "memory") for method in ("laplacian", "fast") if options.stack]
-    if options.streaming:
-        cases = [("laplacian", 2, size, into) for size in STREAMED_PAIRS for into in ("memory", "file")]
-        cases += [("laplacian", options.stack, 20, "file")] if options.stack else []
     rows = []
-    print(f"{'method':12}{'into':>8}{'frames':>7}{'megapixels':>12}{'seconds':>10}{'peak MB':>10}")
-    for method, count, size, into in cases:
+    print(f"{'method':12}{'into':>8}{'freed':>10}{'frames':>7}{'megapixels':>12}{'seconds':>10}{'peak MB':>10}")
+    for method, count, size, into, freed in cases(options.comparison, options.stack):
         if size <= options.largest:
-            rows.append(measure(method, count, size, into))
+            rows.append(measure(method, count, size, into, freed))
             seconds, peak = rows[-1]["seconds"], rows[-1]["peak_mb"]
-            print(f"{method:12}{into:>8}{count:>7}{size:>12g}{seconds:>10.2f}{peak:>10.0f}", flush=True)
-            write("streaming" if options.streaming else "scaling", "cpu", rows=rows)
+            print(f"{method:12}{into:>8}{freed:>10}{count:>7}{size:>12g}{seconds:>10.2f}{peak:>10.0f}", flush=True)
+            write(options.comparison, "cpu", rows=rows)
 
 
 if __name__ == "__main__":

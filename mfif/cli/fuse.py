@@ -35,7 +35,7 @@ first source. Where the map is not blended, every pixel is a pixel of a source, 
 TIFF to TIFF, pictures need not fit into memory: they are read and written strip by strip.
 """
 _MAX_PIXELS = 200_000_000
-_KEPT = 1 << 27  # bytes of memory that is kept: features of a tile, but not whole pictures
+KEPT_BLOCK = 1 << 27  # bytes of memory that is kept: features of a tile, but not whole pictures
 _MODELS = ("auto", "translation", "similarity", "affine", "homography")
 
 
@@ -130,7 +130,7 @@ def _run(options: argparse.Namespace) -> int:
     from mfif.images import SUFFIXES, find_images
 
     _check(options)
-    keep_freed_memory(_KEPT)
+    keep_freed_memory(KEPT_BLOCK)
     with _pixel_limit(options.max_pixels):
         if not any(path.is_dir() for path in options.images):
             return _run_one(options, options.images)

@@ -18,6 +18,16 @@ Precision = Literal["32", "bf16"]
 _PART = 1024  # side in pixels of what is converted at once
 
 
+def check_precision(precision: str) -> None:
+    """Raise unless a precision is one that networks compute in here.
+
+    Raises:
+        InputError: It is none of the two.
+    """
+    if precision not in get_args(Precision):
+        raise InputError(f"Expected `precision` to be 32 or bf16, got {precision!r}.")
+
+
 class Fusion(NamedTuple):
     """What a method makes of its sources.
 
@@ -75,8 +85,7 @@ class Fuser:
 
     def __post_init__(self) -> None:
         _check_tile(self.tile)
-        if self.precision not in get_args(Precision):
-            raise InputError(f"Expected `precision` to be 32 or bf16, got {self.precision!r}.")
+        check_precision(self.precision)
         if self.precision != "32" and not self.has_network:
             raise InputError("Expected `precision` to be 32 for a method without a network. Leave it out.")
         if self.refine is not None and self.threshold is None:
