@@ -1,7 +1,7 @@
-import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +18,10 @@ from mfif.errors import InputError
 from mfif.fusion.fusers import Fuser, ImageFuser
 from mfif.fusion.inference import FuseResult, choose_device, load, method_names
 from mfif.fusion.refine import GuidedFilter, RemoveSmallRegions
-from mfif.fusion.weights import load_network
 from mfif.models import Cnn, MFNet, PixelCnn, TwoStream
 from mfif.pair import luma
 
-
-def checkpoint(path: Path, network: nn.Module, **configuration: object) -> Path:
-    """A file of the layout Lightning writes."""
-    node = {"_target_": f"mfif.models.{type(network).__name__}", **configuration}
-    state = {f"network.{key}": value for key, value in network.state_dict().items()}
-    torch.save({"state_dict": state, "hyper_parameters": {"configuration": {"network": node}}}, path)
-    return path
+Checkpoint = Callable[..., Path]
 
 
 def assert_equal(one: FuseResult, other: FuseResult) -> None:
@@ -97,7 +90,7 @@ def test_references_select_their_source() -> None:
     assert (mfif.fuse([a, b], method="source_b").image == 1).all()
 
 
-def test_a_loaded_method_can_be_used_again(tmp_path: Path) -> None:
+def test_a_loaded_method_can_be_used_again(checkpoint: Checkpoint, tmp_path: Path) -> None:
     path = checkpoint(tmp_path / "net.ckpt", TwoStream(width=4), width=4)
     a, b = np.random.default_rng(0).random((2, 16, 16)).astype(np.float32)
     method = mfif.load(path)
@@ -305,17 +298,10 @@ def test_unknown_names(name: str, message: str) -> None:
         load(name)
 
 
-@pytest.mark.parametrize("settings", [{"width": 4}, {"width": 6, "shared_streams": False, "squash": "clamp"}])
-def test_a_checkpoint_gives_the_network_back(tmp_path: Path, settings: dict[str, object]) -> None:
-    network = TwoStream(**settings)  # type: ignore[arg-type]
-    loaded = load_network(checkpoint(tmp_path / "net.ckpt", network, **settings))
-    a, b = torch.rand(2, 1, 1, 12, 12)
-    assert not loaded.training
-    assert torch.allclose(loaded(a, b), network(a, b), atol=1e-6)  # features lie otherwise in memory
-
-
 @pytest.mark.parametrize(("kind", "refined"), [(Cnn, True), (PixelCnn, True), (TwoStream, False)])
-def test_maps_are_refined_where_the_paper_does(tmp_path: Path, kind: type[nn.Module], refined: bool) -> None:
+def test_maps_are_refined_where_the_paper_does(
+    checkpoint: Checkpoint, tmp_path: Path, kind: type[nn.Module], refined: bool
+) -> None:
     method = mfif.load(checkpoint(tmp_path / "net.ckpt", kind(width=4), width=4))
     assert isinstance(method, Fuser)
     assert isinstance(method.estimator, kind)
@@ -331,7 +317,7 @@ def test_maps_are_refined_where_the_paper_does(tmp_path: Path, kind: type[nn.Mod
     assert torch.equal(method.refine(decision, a, b), GuidedFilter(8, 0.1)(cleaned, a, b))
 
 
-def test_a_network_that_gives_the_image_fuses_each_channel(tmp_path: Path) -> None:
+def test_a_network_that_gives_the_image_fuses_each_channel(checkpoint: Checkpoint, tmp_path: Path) -> None:
     network = MFNet(width=4)
     nn.init.normal_(network.image[1].weight, std=0.01)
     method = pickle.loads(pickle.dumps(mfif.load(checkpoint(tmp_path / "net.ckpt", network, width=4))))
@@ -344,68 +330,6 @@ def test_a_network_that_gives_the_image_fuses_each_channel(tmp_path: Path) -> No
         assert torch.allclose(image[:, part], network(a[:, part], b[:, part]).clamp(0, 1), atol=1e-5)
     with pytest.raises(InputError, match="MFNet takes two images, got 3"):
         method.fuse([a, b, a])
-
-
-def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
-    text, empty, other, cut = (tmp_path / name for name in ("text.ckpt", "empty.ckpt", "other.ckpt", "cut.ckpt"))
-    text.write_text("hello")
-    empty.touch()
-    torch.save({"weights": torch.zeros(3)}, other)
-    cut.write_bytes(checkpoint(tmp_path / "net.ckpt", TwoStream(width=4), width=4).read_bytes()[:5000])
-    for path in (text, empty, other, cut):
-        with pytest.raises(InputError, match=f"{path.name} to be a checkpoint"):
-            load_network(path)
-
-
-@pytest.mark.parametrize("settings", [{"width": 8}, {"width": 4, "shared_streams": False}, {"width": 4, "depth": 3}])
-def test_weights_of_another_shape(tmp_path: Path, settings: dict[str, object]) -> None:
-    with pytest.raises(InputError, match=r"net\.ckpt do not fit"):
-        load_network(checkpoint(tmp_path / "net.ckpt", TwoStream(width=4), **settings))
-
-
-def test_a_network_larger_than_its_weights_takes_no_memory(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"net\.ckpt do not fit"):
-        load_network(checkpoint(tmp_path / "net.ckpt", TwoStream(width=4), width=2_000_000))  # of 400 terabytes
-
-
-def test_weights_of_half_precision_become_whole(tmp_path: Path) -> None:
-    network = load_network(checkpoint(tmp_path / "net.ckpt", TwoStream(width=4).half(), width=4))
-    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
-
-
-def test_content_that_is_no_content(tmp_path: Path) -> None:
-    for number, content in enumerate(
-        ({"state_dict": 3}, {"state_dict": {}, "hyper_parameters": [4]}, {"state_dict": {5: 6}})
-    ):
-        torch.save({"hyper_parameters": {"configuration": {"network": {}}}, **content}, tmp_path / f"{number}.ckpt")
-        with pytest.raises(InputError, match=f"{number}.ckpt to be a checkpoint"):
-            load_network(tmp_path / f"{number}.ckpt")
-
-
-@pytest.mark.parametrize("target", ["os.system", "torch.nn.Linear", "mfif.models.torch", "mfif.models.two_stream.nn"])
-def test_a_checkpoint_cannot_name_anything_else(tmp_path: Path, target: str) -> None:
-    path = tmp_path / "hostile.ckpt"
-    node = {"_target_": target, "command": f"touch {tmp_path}/pwned"}
-    torch.save({"state_dict": {}, "hyper_parameters": {"configuration": {"network": node}}}, path)
-    with pytest.raises(InputError, match=r"a network of mfif\.models"):
-        load_network(path)
-    assert not (tmp_path / "pwned").exists()
-
-
-def test_a_pickle_is_not_executed(tmp_path: Path) -> None:
-    class Hostile:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return os.system, (f"touch {tmp_path}/pwned",)
-
-    for path, write in ((tmp_path / "a.ckpt", torch.save), (tmp_path / "b.ckpt", _pickle)):
-        write({"state_dict": Hostile()}, path)
-        with pytest.raises(InputError, match="cannot be read"):
-            load_network(path)
-    assert not (tmp_path / "pwned").exists()
-
-
-def _pickle(content: object, path: Path) -> None:
-    path.write_bytes(pickle.dumps(content))
 
 
 def test_devices() -> None:

@@ -1,5 +1,8 @@
 import json
+import os
+import pickle
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +20,7 @@ from mfif.models import ContextTwoStream, TwoStream
 from mfif.pair import luma
 from mfif.synthesis import BlobTemplates, DiscKernels, Synthesizer
 
-
-def checkpoint(path: Path, network: nn.Module, **configuration: object) -> Path:
-    node = {"_target_": f"mfif.models.{type(network).__name__}", **configuration}
-    state = {f"network.{key}": value for key, value in network.state_dict().items()}
-    torch.save({"state_dict": state, "hyper_parameters": {"configuration": {"network": node}}}, path)
-    return path
+Checkpoint = Callable[..., Path]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +32,9 @@ def checkpoint(path: Path, network: nn.Module, **configuration: object) -> Path:
     ],
     ids=["two streams", "context", "a last look"],
 )
-def test_weights_come_back_in_half_precision(tmp_path: Path, network: nn.Module, options: dict[str, int]) -> None:
+def test_weights_come_back_in_half_precision(
+    checkpoint: Checkpoint, tmp_path: Path, network: nn.Module, options: dict[str, int]
+) -> None:
     path = tmp_path / "net.safetensors"
     save_weights(checkpoint(tmp_path / "net.ckpt", network, **options), path)
     loaded = load_network(path)
@@ -47,7 +47,7 @@ def test_weights_come_back_in_half_precision(tmp_path: Path, network: nn.Module,
     assert {value.dtype for value in stored.values()} == {torch.float16}
 
 
-def test_weights_fuse_as_their_checkpoint_does(tmp_path: Path) -> None:
+def test_weights_fuse_as_their_checkpoint_does(checkpoint: Checkpoint, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = ContextTwoStream(4, 2)
     for parameter in network.parameters():
@@ -60,7 +60,7 @@ def test_weights_fuse_as_their_checkpoint_does(tmp_path: Path) -> None:
     assert np.array_equal(ours.decision, theirs.decision)
 
 
-def test_name_of_weights(tmp_path: Path) -> None:
+def test_name_of_weights(checkpoint: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"to end in \.safetensors, got .*net\.bin"):
         save_weights(checkpoint(tmp_path / "net.ckpt", TwoStream(width=4), width=4), tmp_path / "net.bin")
 
@@ -140,3 +140,76 @@ def test_shipped_weights_see_focus(name: str, accuracy: float) -> None:
         ours, energy = scores(noise=0.04)
         assert ours > accuracy
         assert ours > energy
+
+
+@pytest.mark.parametrize("settings", [{"width": 4}, {"width": 6, "shared_streams": False, "squash": "clamp"}])
+def test_a_checkpoint_gives_the_network_back(
+    checkpoint: Checkpoint, tmp_path: Path, settings: dict[str, object]
+) -> None:
+    network = TwoStream(**settings)  # type: ignore[arg-type]
+    loaded = load_network(checkpoint(tmp_path / "net.ckpt", network, **settings))
+    a, b = torch.rand(2, 1, 1, 12, 12)
+    assert not loaded.training
+    assert torch.allclose(loaded(a, b), network(a, b), atol=1e-6)  # features lie otherwise in memory
+
+
+def test_files_that_are_no_checkpoint(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    text, empty, other, cut = (tmp_path / name for name in ("text.ckpt", "empty.ckpt", "other.ckpt", "cut.ckpt"))
+    text.write_text("hello")
+    empty.touch()
+    torch.save({"weights": torch.zeros(3)}, other)
+    cut.write_bytes(checkpoint(tmp_path / "net.ckpt", TwoStream(width=4), width=4).read_bytes()[:5000])
+    for path in (text, empty, other, cut):
+        with pytest.raises(InputError, match=f"{path.name} to be a checkpoint"):
+            load_network(path)
+
+
+@pytest.mark.parametrize("settings", [{"width": 8}, {"width": 4, "shared_streams": False}, {"width": 4, "depth": 3}])
+def test_weights_of_another_shape(checkpoint: Checkpoint, tmp_path: Path, settings: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=r"net\.ckpt do not fit"):
+        load_network(checkpoint(tmp_path / "net.ckpt", TwoStream(width=4), **settings))
+
+
+def test_a_network_larger_than_its_weights_takes_no_memory(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"net\.ckpt do not fit"):
+        load_network(checkpoint(tmp_path / "net.ckpt", TwoStream(width=4), width=2_000_000))  # of 400 terabytes
+
+
+def test_weights_of_half_precision_become_whole(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    network = load_network(checkpoint(tmp_path / "net.ckpt", TwoStream(width=4).half(), width=4))
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+
+
+def test_content_that_is_no_content(tmp_path: Path) -> None:
+    for number, content in enumerate(
+        ({"state_dict": 3}, {"state_dict": {}, "hyper_parameters": [4]}, {"state_dict": {5: 6}})
+    ):
+        torch.save({"hyper_parameters": {"configuration": {"network": {}}}, **content}, tmp_path / f"{number}.ckpt")
+        with pytest.raises(InputError, match=f"{number}.ckpt to be a checkpoint"):
+            load_network(tmp_path / f"{number}.ckpt")
+
+
+@pytest.mark.parametrize("target", ["os.system", "torch.nn.Linear", "mfif.models.torch", "mfif.models.two_stream.nn"])
+def test_a_checkpoint_cannot_name_anything_else(tmp_path: Path, target: str) -> None:
+    path = tmp_path / "hostile.ckpt"
+    node = {"_target_": target, "command": f"touch {tmp_path}/pwned"}
+    torch.save({"state_dict": {}, "hyper_parameters": {"configuration": {"network": node}}}, path)
+    with pytest.raises(InputError, match=r"a network of mfif\.models"):
+        load_network(path)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_pickle_is_not_executed(tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, (f"touch {tmp_path}/pwned",)
+
+    for path, write in ((tmp_path / "a.ckpt", torch.save), (tmp_path / "b.ckpt", _pickle)):
+        write({"state_dict": Hostile()}, path)
+        with pytest.raises(InputError, match="cannot be read"):
+            load_network(path)
+    assert not (tmp_path / "pwned").exists()
+
+
+def _pickle(content: object, path: Path) -> None:
+    path.write_bytes(pickle.dumps(content))
