@@ -34,7 +34,7 @@ class Mixture(Generic[Member]):
         """Which member each sample is of, then the parameters of every member, ``(B, 1 + P1 + P2 ...)``."""
         count = len(variant)
         choice = torch.randint(len(self.members), (count, 1), generator=generator)
-        drawn = [_draw(member, count, generator).reshape(count, -1) for member in self.members]
+        drawn: list[Tensor] = [_draw(member, count, generator).reshape(count, -1) for member in self.members]
         return torch.cat([choice.float(), *(part.float() for part in drawn)], dim=1)
 
     def parts(self, parameters: Tensor) -> tuple[Tensor, list[Tensor]]:
