@@ -25,11 +25,10 @@ def page_content(report: Report, notes: Sequence[str]) -> Content:
 
     Returns:
         ``title``; ``better``: the better direction by score; ``names`` of the scores; ``groups``: the means, a table
-        for each benchmark; ``tables``: the others; ``pairs``: for each its ``benchmark``, ``name``, ``methods``,
-        ``errors`` by method, and a table of ``scores``; ``notes``.
+        for each benchmark; ``tables``: the others; ``pairwise``: methods against each other; ``pairs``: for each its
+        ``benchmark``, ``name``, ``methods``, ``errors`` by method, and a table of ``scores``; ``notes``.
     """
     means, *tables = report.tables()
-    tables += report.pairwise_tables()
     cells = _cells(means)
     groups = dict.fromkeys(row[0] for row in means.rows)
     directions = {name: _BETTER[metric.higher_is_better] for name, metric in report.metrics.items()}
@@ -40,10 +39,15 @@ def page_content(report: Report, notes: Sequence[str]) -> Content:
         "groups": [
             _table(group, means.header[1:], 1, [row[1:] for row in cells if row[0][0] == group]) for group in groups
         ],
-        "tables": [_table(table.title, table.header, table.words, _cells(table)) for table in tables],
+        "tables": _tables(tables),
+        "pairwise": _tables(report.pairwise_tables()),
         "pairs": _pairs(report),
         "notes": [*report.legend(), *notes, *report.scores.notes()],
     }
+
+
+def _tables(tables: Sequence[Table]) -> list[Content]:
+    return [_table(table.title, table.header, table.words, _cells(table)) for table in tables]
 
 
 def _table(title: str, header: Sequence[str], words: int, rows: Cells) -> Content:

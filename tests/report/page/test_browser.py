@@ -88,6 +88,15 @@ def test_tables_sort_by_click_and_key(page: Any) -> None:
     assert texts(page, f"{table} tbody th") == sorted(texts(page, f"{table} tbody th"))
 
 
+def test_methods_stand_against_each_other(page: Any) -> None:
+    titles = texts(page, "#pairwise summary")
+    assert len(titles) == len(texts(page, "#pairwise details"))
+    assert any("pairs won and lost" in title for title in titles)
+    assert not page.run("document.querySelector('#pairwise details').open")
+    page.click("#pairwise summary")
+    assert page.run("document.querySelector('#pairwise details').open")
+
+
 def test_marks_are_told_without_colour(page: Any) -> None:
     best, second = texts(page, "#pair-scores .best"), texts(page, "#pair-scores .second")
     assert best

@@ -36,6 +36,9 @@ function start() {
     const details = element("details", index === groups.length - 1 ? { open: "" } : {}, element("summary", {}, group), plotsOf(group));
     byId("plots").append(details);
   }
+  for (const table of content.pairwise ?? []) {
+    byId("pairwise").append(element("details", {}, element("summary", {}, table.title), sortedTable(table, {})));
+  }
   byId("notes").querySelector("ul").append(...content.notes.map((note) => element("li", {}, note)));
   if (content.pairs.length > 0) new Comparison(content);
 }
