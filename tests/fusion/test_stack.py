@@ -1,10 +1,12 @@
 import itertools
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage.data import immunohistochemistry
 from torch import Tensor
@@ -47,6 +49,15 @@ def test_neighbours_in_focus_are_neighbours(count: int) -> None:
         order = [permutation[number] for number in focus_order(portraits_of([frames[place] for place in permutation]))]
         assert order in ([*range(count)], [*reversed(range(count))]) or count == 2
         assert order == focus_order(portraits_of(frames))
+
+
+@pytest.mark.parametrize("stack", ["bug", "kitchen", "toy", *(f"lytro-triple-0{number}" for number in range(1, 5))])
+def test_real_stacks_are_in_the_order_of_their_depth(shared: Path, stack: str) -> None:
+    files = sorted((shared / "data" / "stacks" / stack).glob("frame-*"))  # which are in that order
+    assert len(files) >= 3
+    frames = [torch.from_numpy(np.array(Image.open(file).convert("RGB"))).movedim(-1, 0)[None] for file in files]
+    order = focus_order(portraits_of(frames))
+    assert order in ([*range(len(files))], [*reversed(range(len(files)))])
 
 
 def test_frames_that_nothing_tells_apart_have_an_order_all_the_same() -> None:
