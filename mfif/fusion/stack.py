@@ -130,11 +130,13 @@ def focus_order(portraits: Mapping[int, Portrait]) -> list[int]:
     if len(by_digest) == 2:  # nothing lies between them, also where a pair is what is left of a stack
         return by_digest
     energy = torch.stack([portraits[number].energy for number in by_digest])
-    # Squares, so that cells count in which a frame stands out, and not the many that are blurred in all of them; and
-    # cells by the contrast of what they show, for in plain ones only noise tells frames apart.
-    total = energy.sum(0)
-    shares = (energy / total.clamp(min=_LEAST_ENERGY)) ** 2
-    alike = (shares * total.sqrt()) @ shares.T
+    # A high power, so that cells count in which a frame stands out, and not the many that are blurred in all of them.
+    # Half of what makes it a cosine, for a frame that is sharp in much would be like all others. Both are those that
+    # order seven real stacks, and most of 21 made of known depth, as their depth does.
+    shares = (energy / energy.sum(0).clamp(min=_LEAST_ENERGY)) ** 4
+    alike = shares @ shares.T
+    own = alike.diag().clamp(min=_LEAST_ENERGY**8) ** 0.25
+    alike = alike / (own[:, None] * own)
     fiedler = torch.linalg.eigh(alike.sum(1).diag() - alike).eigenvectors[:, 1]
     place = fiedler * fiedler[fiedler.abs().argmax()].sign()
     return [by_digest[position] for position in place.argsort(stable=True).tolist()]
