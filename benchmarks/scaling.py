@@ -1,9 +1,9 @@
 """Time and memory of fusing, from 0.25 to 100 megapixels, and of stacks: `make bench-scaling`.
 
-Every figure comes from a process of its own that fuses uncompressed TIFF files, made beforehand, into an array, or with
-`--streaming` into an array and into a file, strip by strip; `--freed` compares whether the memory of freed tensors is
-kept. Seconds are those of `mfif.fuse`, reading included, once libraries are loaded; the peak is the resident memory of
-the whole process, with interpreter and libraries. It takes Linux to tell.
+Every figure comes from a process of its own that fuses uncompressed TIFF files, made beforehand, into an array. Seconds
+are those of `mfif.fuse`, reading included, once libraries are loaded; the peak is the resident memory of the whole
+process, with interpreter and libraries. It takes Linux to tell. `--compare streaming` fuses into an array and into a
+file, strip by strip; `--compare freed` tells what it brings to keep the memory of freed tensors.
 """
 
 import argparse
@@ -108,31 +108,25 @@ def main() -> None:
     parser.add_argument("--once", nargs="+", metavar="WORD", help=argparse.SUPPRESS)
     parser.add_argument("--largest", type=float, default=200, metavar="MEGAPIXELS", help="skip what is larger")
     parser.add_argument("--stack", type=int, default=30, metavar="FRAMES", help="of 20 megapixels; 0 for none")
-    compared = parser.add_mutually_exclusive_group()
-    compared.add_argument(
-        "--streaming",
-        action="store_const",
-        dest="comparison",
-        const="streaming",
-        default="scaling",
-        help="memory and file as the place of the result",
-    )
-    compared.add_argument(
-        "--freed", action="store_const", dest="comparison", const="freed", help="memory of freed tensors: kept or not"
+    parser.add_argument(
+        "--compare",
+        choices=("streaming", "freed"),
+        help="memory and file as the place of the result, or memory of freed tensors: kept or not",
     )
     options = parser.parse_args()
     if options.once:
         method, into, freed, *paths = options.once
         print(json.dumps(fuse_once(method, into, freed, paths)))
         return
+    comparison = options.compare or "scaling"
     rows = []
     print(f"{'method':12}{'into':>8}{'freed':>10}{'frames':>7}{'megapixels':>12}{'seconds':>10}{'peak MB':>10}")
-    for method, count, size, into, freed in cases(options.comparison, options.stack):
+    for method, count, size, into, freed in cases(comparison, options.stack):
         if size <= options.largest:
             rows.append(measure(method, count, size, into, freed))
             seconds, peak = rows[-1]["seconds"], rows[-1]["peak_mb"]
             print(f"{method:12}{into:>8}{freed:>10}{count:>7}{size:>12g}{seconds:>10.2f}{peak:>10.0f}", flush=True)
-            write(options.comparison, "cpu", rows=rows)
+            write(comparison, "cpu", rows=rows)
 
 
 if __name__ == "__main__":

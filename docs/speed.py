@@ -77,14 +77,6 @@ TABLES = {
         Column("seconds", "seconds", _decimals(2)),
         Column("peak MB", "peak_mb", _decimals(0)),
     ],
-    "streaming": [
-        Column("method", "method"),
-        Column("frames", "frames"),
-        Column("megapixels", "megapixels"),
-        Column("into", "into"),
-        Column("seconds", "seconds", _decimals(2)),
-        Column("peak MB", "peak_mb", _decimals(0)),
-    ],
     "freed": [
         Column("megapixels", "megapixels"),
         Column("memory of freed tensors", "freed"),

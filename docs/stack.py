@@ -27,12 +27,16 @@ def stack(photo: np.ndarray, disparity: np.ndarray) -> list[np.ndarray]:
     return frames
 
 
+def filled(disparity: np.ndarray) -> np.ndarray:
+    """The disparity with its median where it is not known."""
+    known = np.isfinite(disparity)
+    return np.where(known, disparity, np.median(disparity[known])).astype(np.float32)
+
+
 def main() -> None:
     """Write the picture."""
     photo, _, disparity = data.stereo_motorcycle()
-    known = np.isfinite(disparity)
-    disparity = np.where(known, disparity, np.median(disparity[known])).astype(np.float32)
-    frames = stack(photo, disparity)
+    frames = stack(photo, filled(disparity))
     result = mfif.fuse(frames)
     depth = depth_preview(result.index, result.order)
     pictures = [frames[0], frames[FRAMES // 2], frames[-1], result.image, depth, photo]

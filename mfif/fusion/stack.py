@@ -135,7 +135,7 @@ def focus_order(portraits: Mapping[int, Portrait]) -> list[int]:
     # order seven real stacks, and most of 21 made of known depth, as their depth does.
     shares = (energy / energy.sum(0).clamp(min=_LEAST_ENERGY)) ** 4
     alike = shares @ shares.T
-    own = alike.diag().clamp(min=_LEAST_ENERGY**8) ** 0.25
+    own = alike.diag().clamp(min=torch.finfo(alike.dtype).tiny) ** 0.25
     alike = alike / (own[:, None] * own)
     fiedler = torch.linalg.eigh(alike.sum(1).diag() - alike).eigenvectors[:, 1]
     place = fiedler * fiedler[fiedler.abs().argmax()].sign()

@@ -1,10 +1,10 @@
 """How well an image is fused: per-image functions in `mfif.metrics.functional`, torchmetrics classes here."""
 
 from mfif.metrics.collection import FusionMetrics, paper_metrics
-from mfif.metrics.fusion import EN, PSNR, QG, QMI, VIFF, FusionMetric, MapAccuracy
+from mfif.metrics.fusion import EN, PSNR, QG, QMI, VIFF, FusionMetric
 from mfif.metrics.gradient import AG, EI, QM, QSF, SD, SF
 from mfif.metrics.information import CE, FMI, QNCIE, QTE, SCD
-from mfif.metrics.maps import BoundaryAccuracy, Islands
+from mfif.metrics.maps import BoundaryAccuracy, Islands, MapAccuracy
 from mfif.metrics.perception import QCB, QCV
 from mfif.metrics.phase import QP
 from mfif.metrics.structure import QC, QE, QS, QW, QY, SSIM, SourcePSNR, SourceSSIM

@@ -10,7 +10,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import rank_zero_warn
 from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
 
-from mfif.metrics.functional import en, map_accuracy, psnr, q_g, q_mi, viff
+from mfif.metrics.functional import en, psnr, q_g, q_mi, viff
 from mfif.metrics.functional.q_g import Variant
 from mfif.metrics.functional.validation import check_values
 
@@ -231,26 +231,3 @@ class PSNR(TruthMetric):
         """Score each image, ``(B,)``, up to the limit; images as the function takes them, and finite."""
         scores = super().score(fused, sharp)
         return scores if self.limit is None else scores.clamp(max=self.limit)
-
-
-class MapAccuracy(FusionMetric):
-    """Share of pixels given to the right source, 0..1; see `mfif.metrics.functional.map_accuracy`.
-
-    Example:
-        >>> import torch
-        >>> MapAccuracy()(torch.tensor([0.9, 0.6]).view(1, 1, 1, 2), torch.tensor([1.0, 0.0]).view(1, 1, 1, 2))
-        tensor(0.5000, dtype=torch.float64)
-    """
-
-    plot_lower_bound = 0.0
-    plot_upper_bound = 1.0
-
-    def score(self, alpha: Tensor, alpha_true: Tensor) -> Tensor:
-        """Score each map, ``(B,)``; maps as in `mfif.metrics.functional.map_accuracy`, and finite."""
-        scores = map_accuracy(alpha, alpha_true)
-        check_values({"alpha": alpha}, {"alpha_true": alpha_true}, data_range=1.0)
-        return scores
-
-    def update(self, alpha: Tensor, alpha_true: Tensor) -> None:
-        """Add a batch to the mean."""
-        self.add(self.score(alpha, alpha_true))

@@ -1,12 +1,35 @@
-"""Scores of the decision map itself; `mfif.metrics.MapAccuracy` is beside the scores of the paper."""
+"""Scores of the decision map itself as torchmetrics classes."""
 
 from typing import Any
 
 from torch import Tensor
 
-from mfif.metrics.functional import boundary_accuracy, islands
+from mfif.metrics.functional import boundary_accuracy, islands, map_accuracy
 from mfif.metrics.functional.validation import check_values
 from mfif.metrics.fusion import FusionMetric
+
+
+class MapAccuracy(FusionMetric):
+    """Share of pixels given to the right source, 0..1; see `mfif.metrics.functional.map_accuracy`.
+
+    Example:
+        >>> import torch
+        >>> MapAccuracy()(torch.tensor([0.9, 0.6]).view(1, 1, 1, 2), torch.tensor([1.0, 0.0]).view(1, 1, 1, 2))
+        tensor(0.5000, dtype=torch.float64)
+    """
+
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
+    def score(self, alpha: Tensor, alpha_true: Tensor) -> Tensor:
+        """Score each map, ``(B,)``; maps as in `mfif.metrics.functional.map_accuracy`, and finite."""
+        scores = map_accuracy(alpha, alpha_true)
+        check_values({"alpha": alpha}, {"alpha_true": alpha_true}, data_range=1.0)
+        return scores
+
+    def update(self, alpha: Tensor, alpha_true: Tensor) -> None:
+        """Add a batch to the mean."""
+        self.add(self.score(alpha, alpha_true))
 
 
 class BoundaryAccuracy(FusionMetric):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 from scipy.stats import wilcoxon
@@ -27,7 +28,7 @@ def win_tables(scores: Scores, metrics: Mapping[str, FusionMetric]) -> list[Tabl
     Returns:
         Tables with "wins-losses" of the method of the row against that of the column; ties and pairs that one of the
         two has no score for count for neither. Marked best where the method of the row is better by the two-sided
-        Wilcoxon signed-rank test at 5 %, which is not corrected for the number of comparisons. None for one method.
+        Wilcoxon signed-rank test at 5 %, which is not corrected for the number of comparisons. No table for one method.
 
     Source: Demsar, Journal of Machine Learning Research 7, 2006, for the test.
     """
@@ -37,16 +38,13 @@ def win_tables(scores: Scores, metrics: Mapping[str, FusionMetric]) -> list[Tabl
     tables = []
     for name in _measured(scores, metrics):
         merits = _merits(scores, name, metrics[name].higher_is_better)
-        rows: list[list[str]] = []
+        rows = [[method, *[""] * len(methods)] for method in methods]
         marks: dict[tuple[int, int], Mark] = {}
-        for i, method in enumerate(methods):
-            cells = [method]
-            for j, other in enumerate(methods, start=1):
-                wins, losses, p = ("", "", 1.0) if other == method else compare(merits[method], merits[other])
-                cells.append("" if other == method else f"{wins}-{losses}")
-                if other != method and p < _SIGNIFICANT and int(wins) > int(losses):
-                    marks[i, j] = "best"
-            rows.append(cells)
+        for i, j in combinations(range(len(methods)), 2):
+            wins, losses, p = compare(merits[methods[i]], merits[methods[j]])
+            rows[i][j + 1], rows[j][i + 1] = f"{wins}-{losses}", f"{losses}-{wins}"
+            if p < _SIGNIFICANT and wins != losses:
+                marks[(i, j + 1) if wins > losses else (j, i + 1)] = "best"
         title = f"{name}: pairs won and lost by the method of the row; marked where it is better (Wilcoxon, p < .05)"
         tables.append(Table(title, ["method", *methods], 1, rows, marks))
     return tables

@@ -48,7 +48,7 @@ METRICS = {
     "PSNR": (exports.PSNR, {}, functional.psnr),
     "SSIM": (exports.SSIM, {}, functional.ssim),
     "MapAccuracy": (exports.MapAccuracy, {}, functional.map_accuracy),
-    "BoundaryAccuracy": (exports.BoundaryAccuracy, {}, functional.boundary_accuracy),
+    "BoundaryAccuracy": (exports.BoundaryAccuracy, {"radius": 2}, functional.boundary_accuracy),
     "Islands": (exports.Islands, {"share": 0.01}, functional.islands),
 }
 LOWER_IS_BETTER = {"CE", "Q_CV", "Islands"}
