@@ -18,7 +18,6 @@ from mfif.pair import FocusPair
 from mfif.synthesis import (
     BlobTemplates,
     GaussianKernels,
-    PairDraw,
     PaperKernels,
     PaperTemplates,
     Synthesizer,
@@ -32,9 +31,7 @@ def synthesis_of(synthesizer: Synthesizer, sharp: Tensor) -> Callable[[], FocusP
     pairs = torch.arange(len(sharp))
 
     def synthesize() -> FocusPair:
-        draw = synthesizer.draw(pairs, generator)
-        *parameters, seed = draw
-        return synthesizer(sharp, PairDraw(*(part.to(sharp.device) for part in parameters), seed=seed))
+        return synthesizer(sharp, synthesizer.draw(pairs, generator).to(sharp.device))
 
     return synthesize
 

@@ -1,14 +1,17 @@
 """Every file of every group composes, holds its schema and can be built; what training is made of trains."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import hydra
 import pytest
 import torch
 from hydra.utils import instantiate
+from lightning.pytorch.utilities import move_data_to_device
 from omegaconf import DictConfig, OmegaConf
 
 from mfif.config import CONFIG_DIR, check_config, register_schemas
+from mfif.module import FusionModule
 
 # What an option needs from the user before it can be built, and what keeps a test from fetching or writing elsewhere.
 NEEDS = {
@@ -86,6 +89,29 @@ def test_every_option_of_training_takes_steps(option: str, tmp_path: Path, photo
     train.main(config)
     before = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert before["global_step"] == 2
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.startswith("experiment/")])
+def test_no_step_of_an_experiment_reads_a_value(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Tensors of the meta device have no values, so a step that reads one, for which a GPU would be waited for, fails.
+    overrides = [f"experiment={option.split('/')[1]}", *NEEDS.get(option, []), "data.crops=16", "data.batch_size=8"]
+    config = compose("train", [*overrides, "data.synthesizer.noise=0"], tmp_path)  # there is no generator of noise
+    data = instantiate(config.data, _convert_="all")
+    draw = move_data_to_device(next(iter(data.train_dataloader())), torch.device("meta"))
+    data.banks["train"] = torch.zeros(data.crops, 1, data.crop, data.crop, dtype=torch.uint8, device="meta")
+    pair = data.on_after_batch_transfer(draw, 0)
+    assert pair.a.is_meta
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # nor autocast
+    monkeypatch.setattr(FusionModule, "log", lambda *_, **__: None)  # there is no trainer to tell
+    with torch.device("meta"):
+        module = FusionModule(*(instantiate(config[part], _convert_="all") for part in ("network", "loss", "optimizer")))
+    loss = module.training_step(pair, 0)
+    loss.backward()
+    assert loss.is_meta
+    with pytest.raises(RuntimeError, match="meta"):
+        loss.item()
 
 
 def test_paper_is_the_paper(tmp_path: Path) -> None:

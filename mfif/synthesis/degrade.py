@@ -44,7 +44,8 @@ def compress(image: Tensor, quality: Tensor) -> Tensor:
 
     Args:
         image: ``(B, 1 or 3, H, W)`` in [0, 1].
-        quality: 1 to 100, as of libjpeg, ``(B,)``; where it is 0 the sample stays as it is.
+        quality: 1 to 100, as of libjpeg, ``(B,)``; where it is 0 the sample stays as it is. Best on the CPU, for kornia
+            reads its bounds, and an accelerator would be waited for.
 
     Returns:
         The compressed images, shape of `image`.
@@ -53,4 +54,5 @@ def compress(image: Tensor, quality: Tensor) -> Tensor:
     """
     coded: Tensor = jpeg_codec_differentiable(image.expand(-1, 3, -1, -1), quality.clamp(min=1))
     coded = (coded[:, : image.shape[1]] * 255).round() / 255
-    return torch.where((quality > 0)[:, None, None, None], coded, image)
+    compressed = (quality > 0).to(image.device, non_blocking=True)
+    return torch.where(compressed[:, None, None, None], coded, image)

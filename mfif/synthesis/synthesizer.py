@@ -26,7 +26,7 @@ class PairDraw(NamedTuple):
         background: Index of the photograph behind each sample's, ``(B,)``; its own where there is none.
         softness: Standard deviation in pixels of the blur of the whole scene, ``(B,)``.
         shift: How far the sources lie apart along y and x, in pixels, ``(B, 2)``.
-        quality: JPEG quality of both sources, ``(B,)``; 0 where they are not compressed.
+        quality: JPEG quality of both sources, ``(B,)``; 0 where they are not compressed. Stays on the CPU.
         seed: Seed of the noise, which is drawn where it is added.
     """
 
@@ -44,6 +44,11 @@ class PairDraw(NamedTuple):
     def part(self, start: int, stop: int) -> "PairDraw":
         """The draw of some of the batch's pairs, with noise of its own."""
         return PairDraw._make([*(field[start:stop] for field in self[:-1]), self.seed + start])
+
+    def to(self, device: torch.device | str) -> "PairDraw":
+        """The draw on a device, but for `quality`, whose bounds are read; Lightning moves batches by this."""
+        there = (field.to(device, non_blocking=True) for field in self[:-2])
+        return PairDraw._make([*there, self.quality, self.seed])
 
 
 class Synthesizer:
@@ -174,7 +179,7 @@ class Synthesizer:
 
         Args:
             sharp: The draw's photographs, ``(B, C, H, W)`` in [0, 1].
-            draw: What `draw` decided, on the device of `sharp`.
+            draw: What `draw` decided, moved to the device of `sharp` by its `to`.
             background: The draw's photographs behind those, same shape; None for the same.
 
         Returns:
