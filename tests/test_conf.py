@@ -92,9 +92,7 @@ def test_every_option_of_training_takes_steps(option: str, tmp_path: Path, photo
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option.startswith("experiment/")])
-def test_no_step_of_an_experiment_reads_a_value(
-    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_step_of_an_experiment_reads_a_value(option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Tensors of the meta device have no values, so a step that reads one, for which a GPU would be waited for, fails.
     overrides = [f"experiment={option.split('/')[1]}", *NEEDS.get(option, []), "data.crops=16", "data.batch_size=8"]
     config = compose("train", [*overrides, "data.synthesizer.noise=0"], tmp_path)  # there is no generator of noise
@@ -106,7 +104,9 @@ def test_no_step_of_an_experiment_reads_a_value(
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # nor autocast
     monkeypatch.setattr(FusionModule, "log", lambda *_, **__: None)  # there is no trainer to tell
     with torch.device("meta"):
-        module = FusionModule(*(instantiate(config[part], _convert_="all") for part in ("network", "loss", "optimizer")))
+        module = FusionModule(
+            *(instantiate(config[part], _convert_="all") for part in ("network", "loss", "optimizer"))
+        )
     loss = module.training_step(pair, 0)
     loss.backward()
     assert loss.is_meta

@@ -42,20 +42,20 @@ def measured(call: Callable[[], Result], device: torch.device | str = "cpu") -> 
         What the call returned, and what it cost.
     """
     on_gpu = torch.device(device).type == "cuda"
-    before = _reset_gpu() if on_gpu else _reset_resident()
+    before = _reset_gpu(device) if on_gpu else _reset_resident()
     begin = time.perf_counter()
     result = call()
     if on_gpu:
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
     seconds = time.perf_counter() - begin
-    peak = torch.cuda.max_memory_allocated() if on_gpu else _resident("VmHWM")
+    peak = torch.cuda.max_memory_allocated(device) if on_gpu else _resident("VmHWM")
     return result, Cost(seconds, None if before is None or peak is None else (peak - before) / 1e6)
 
 
-def _reset_gpu() -> int:
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
-    return torch.cuda.memory_allocated()
+def _reset_gpu(device: torch.device | str) -> int:
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device)
 
 
 def _reset_resident() -> int | None:
