@@ -1,7 +1,7 @@
 """A device that is not the CPU, on the CPU: mixed devices and waits for values show without a GPU.
 
 Tensors of the device ``elsewhere`` hold one of the CPU each. What is computed with them is computed there, bit for bit,
-unless it meets a tensor of the CPU, which is an error, as with CUDA. Transfers that a GPU would be waited for are counted.
+unless it meets a tensor of the CPU, which is an error, as with CUDA. Transfers that a GPU would wait for are counted.
 
 As a program it takes commands from stdin, a JSON list of lists of words: ``train``, ``evaluate`` or ``mfif``, the
 device, and what follows. It carries them out in turn. Its last line is a JSON list of their status, operations on the
