@@ -34,7 +34,7 @@ TINY = [
     "data.batch_size=4",
     "data.val_pairs=4",
     "trainer.max_steps=2",
-    "trainer.val_check_interval=1",
+    "trainer.val_check_interval=2",
     "trainer.accelerator=cpu",
     "trainer.log_every_n_steps=1",
 ]
