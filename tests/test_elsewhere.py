@@ -12,9 +12,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter, shift
+from torch.utils import backend_registration
 
 from mfif.images import read_image, write_image
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
+    reason="needs a torch that takes devices written in Python, as 2.13 does",
+)
 HERE, THERE = "cpu", "elsewhere"
 PROGRAM = Path(__file__).with_name("elsewhere.py")
 TINY = ["photos=folder", "network.width=4", "data.crops=16", "data.crop=32", "data.batch_size=4", "data.val_pairs=4"]
