@@ -34,6 +34,12 @@ def main(config: DictConfig) -> None:
     check_config(config)
     if config.refine and config.threshold is None:
         raise InputError("Expected a threshold with a refinement, which is for binary maps. Leave out one of the two.")
+    for name, node in config.benchmark.items():
+        if name != "root" and (not isinstance(node, DictConfig) or "_target_" not in node):
+            raise InputError(
+                f"Expected benchmark.{name} to be a benchmark, got settings of one that is not chosen: {node}. "
+                f"Add it to benchmark=[...], or leave it out by ~benchmark.{name}."
+            )
     check_precision(config.precision)
     build = partial(instantiate, _convert_="all")
     device = choose_device(config.device)

@@ -264,6 +264,7 @@ def test_a_score_that_is_undefined_is_named(run: Run, tmp_path: Path) -> None:
         (["benchmark=folder"], "benchmark.root"),
         (["benchmark=folder", "benchmark.root=nowhere"], "nowhere"),
         (["benchmark=lytro"], "make data"),
+        (["table=selection", "benchmark=[synthetic]"], "leave it out by ~benchmark.synthetic_disc"),
         (["method=checkpoint"], "checkpoint=FILE"),
         (["method=cnn"], "checkpoint={cnn:FILE}"),
         (["method=cnn", "checkpoint={paper:nowhere.ckpt}"], "checkpoint={cnn:FILE}"),
