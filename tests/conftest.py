@@ -21,6 +21,7 @@ LONGEST = (
     "tests/test_launch.py",
     "tests/test_evaluate.py",
     "tests/training/test_sweeps.py",
+    "tests/test_elsewhere.py",
 )
 
 
