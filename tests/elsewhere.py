@@ -83,9 +83,9 @@ def compute(function, args, kwargs):
     waited = function is aten._local_scalar_dense.default
     if is_transfer:
         there = isinstance(args[0], Elsewhere) if is_copy or not asked else there
-        unbidden = kwargs.get("non_blocking") or (is_copy and args[2:] == (True,))
+        in_background = kwargs.get("non_blocking") or (is_copy and args[2:] == (True,))
         crosses = there != isinstance(args[1 if is_copy else 0], Elsewhere)
-        waited = crosses and not unbidden
+        waited = crosses and not in_background
     if waited:
         waits[_place()] += 1
 

@@ -5,6 +5,8 @@ from kornia.enhance import jpeg_codec_differentiable
 from torch import Tensor
 from torch.nn import functional as F
 
+from mfif.synthesis.transfer import send
+
 
 def translate(image: Tensor, offset: Tensor) -> Tensor:
     """Move every sample by its own offset, bilinearly, mirroring at the border.
@@ -54,5 +56,5 @@ def compress(image: Tensor, quality: Tensor) -> Tensor:
     """
     coded: Tensor = jpeg_codec_differentiable(image.expand(-1, 3, -1, -1), quality.clamp(min=1))
     coded = (coded[:, : image.shape[1]] * 255).round() / 255
-    compressed = (quality > 0).to(image.device, non_blocking=True)
+    compressed = send(quality > 0, image.device)
     return torch.where(compressed[:, None, None, None], coded, image)

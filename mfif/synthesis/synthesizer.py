@@ -12,6 +12,7 @@ from mfif.synthesis.compose import Boundary, compose
 from mfif.synthesis.degrade import add_noise, compress, translate
 from mfif.synthesis.kernels import blur, gaussian_kernels
 from mfif.synthesis.sets import KernelSet, TemplateSet
+from mfif.synthesis.transfer import send
 
 
 class PairDraw(NamedTuple):
@@ -47,8 +48,7 @@ class PairDraw(NamedTuple):
 
     def to(self, device: torch.device | str) -> "PairDraw":
         """The draw on a device, but for `quality`, whose bounds are read; Lightning moves batches by this."""
-        there = (field.to(device, non_blocking=True) for field in self[:-2])
-        return PairDraw._make([*there, self.quality, self.seed])
+        return PairDraw._make([*(send(field, device) for field in self[:-2]), self.quality, self.seed])
 
 
 class Synthesizer:
