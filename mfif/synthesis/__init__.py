@@ -21,6 +21,7 @@ from mfif.synthesis.templates import (
     MixtureTemplates,
     PaperTemplates,
     ShapeTemplates,
+    StripTemplates,
     SuperposedTemplates,
     paper_templates,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "PaperKernels",
     "PaperTemplates",
     "ShapeTemplates",
+    "StripTemplates",
     "SuperposedTemplates",
     "Synthesizer",
     "blur",

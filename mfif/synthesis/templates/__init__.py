@@ -6,7 +6,7 @@ second source takes the complement. A template set has the members of a kernel s
 The synthesizer softens their edges where that is asked for.
 """
 
-from mfif.synthesis.templates.blobs import BlobTemplates
+from mfif.synthesis.templates.blobs import BlobTemplates, StripTemplates
 from mfif.synthesis.templates.constant import ConstantTemplates
 from mfif.synthesis.templates.mixture import MixtureTemplates
 from mfif.synthesis.templates.paper import PaperTemplates, paper_templates
@@ -20,6 +20,7 @@ __all__ = [
     "MixtureTemplates",
     "PaperTemplates",
     "ShapeTemplates",
+    "StripTemplates",
     "SuperposedTemplates",
     "paper_templates",
 ]

@@ -6,6 +6,7 @@ from mfif.synthesis import (
     HalfplaneTemplates,
     PaperTemplates,
     ShapeTemplates,
+    StripTemplates,
     SuperposedTemplates,
 )
 
@@ -14,6 +15,7 @@ SETS = {
     "blobs": BlobTemplates(),
     "halfplane": HalfplaneTemplates(),
     "shapes": ShapeTemplates(),
+    "strips": StripTemplates(),
     "superposed": SuperposedTemplates(ShapeTemplates()),
 }
 
