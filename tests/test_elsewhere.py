@@ -61,14 +61,12 @@ def done(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
         return ["train", device, *TINY, *QUIET, *length, *folders, *words]
 
     context = ["experiment=context", "metrics=all"]
-    # Verdicts on the loss are read with every iteration where there are no events of CUDA.
-    plain = ["experiment=context", "~callbacks.finite_loss"]
     scoring = ["method=[default,gf]", "benchmark=folder", f"benchmark.root={folder}/pair", "cache=null", "workers=1"]
     commands = {
         "train here": training(HERE, "here", *context),
         "train there": training(THERE, "there", *context),
-        "short": training(THERE, "short", *plain),
-        "long": training(THERE, "long", *plain, steps=5),
+        "short": training(THERE, "short", "experiment=context"),
+        "long": training(THERE, "long", "experiment=context", steps=5),
         **{name: training(THERE, name, f"experiment={name}", steps=1) for name in ("cnn", "pcnn", "mfnet")},
     }
     for device in (HERE, THERE):

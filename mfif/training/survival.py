@@ -7,7 +7,7 @@ import sys
 import threading
 from collections import deque
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from lightning import LightningModule, Trainer
@@ -145,7 +145,7 @@ class FiniteLoss(Callback):
 
     On the CPU it stops with the iteration itself. A GPU is never waited for with every iteration: each verdict is
     copied in the background and read once it is there, at most 8 iterations later, and always before a checkpoint is
-    written, so that none holds weights that are no numbers.
+    written, so that none holds weights that are no numbers. Other accelerators are waited for once in 9 iterations.
 
     Args:
         directory: Where the batch goes, as ``nonfinite-NNNNNN.pt``.
@@ -167,7 +167,7 @@ class FiniteLoss(Callback):
             finite, copied = finite.to("cpu", non_blocking=True), torch.cuda.Event()  # type: ignore[no-untyped-call]
             copied.record()
         self._checks.append(_Check(finite, copied, trainer.global_step, loss, batch))
-        self._read(trainer, waiting=self._LATEST)
+        self._read(trainer, waiting=0 if loss.device.type == "cpu" else self._LATEST)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Let no weights into a checkpoint before all verdicts are known."""
@@ -179,18 +179,25 @@ class FiniteLoss(Callback):
 
     def _read(self, trainer: Trainer, waiting: int) -> None:
         """Read the verdicts that are there, and wait for as many as leaves no more than `waiting`."""
+        if len(self._checks) > waiting and self._checks[0].copied is None:
+            verdicts = torch.stack([check.finite for check in self._checks]).cpu().tolist()  # one wait for all
+            for check, finite in zip(self._checks, verdicts, strict=True):
+                if not finite:
+                    self._stop(trainer, check)
+            self._checks.clear()
         while self._checks:
             check = self._checks[0]
-            if check.copied is not None:
-                if len(self._checks) > waiting:
-                    check.copied.synchronize()
-                elif not check.copied.query():  # type: ignore[no-untyped-call]
-                    return
+            if check.copied is None:
+                return
+            if len(self._checks) > waiting:
+                check.copied.synchronize()
+            elif not check.copied.query():  # type: ignore[no-untyped-call]
+                return
             if not check.finite:
                 self._stop(trainer, check)
             self._checks.popleft()
 
-    def _stop(self, trainer: Trainer, check: _Check) -> None:
+    def _stop(self, trainer: Trainer, check: _Check) -> NoReturn:
         self._checks.clear()
         rank = f"-rank-{trainer.global_rank}" if trainer.world_size > 1 else ""
         path = self.directory / f"nonfinite-{check.iteration:06d}{rank}.pt"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -142,6 +143,31 @@ def test_a_loss_that_is_no_number_stops_at_once_and_keeps_its_batch(tmp_path: Pa
     assert not content["loss"].isfinite()
     assert all(torch.equal(content[name], part) for name, part in loader[4]._asdict().items())
     assert iteration(tmp_path / "checkpoints" / "last.ckpt") == 4
+
+
+class OnOtherAccelerator(torch.Tensor):
+    """A tensor of the CPU that says it were elsewhere."""
+
+    device = torch.device("mps")  # type: ignore[assignment]
+
+    def cpu(self, *_: Any, **__: Any) -> torch.Tensor:
+        return self.as_subclass(torch.Tensor)
+
+
+def test_other_accelerators_are_waited_for_once_in_nine_iterations(tmp_path: Path) -> None:
+    callback, loader = FiniteLoss(str(tmp_path)), batches(9)
+    losses = torch.ones(9).index_fill_(0, torch.tensor([4, 6]), float("nan")).as_subclass(OnOtherAccelerator)
+
+    def end(iteration: int) -> None:
+        trainer: Any = SimpleNamespace(global_step=iteration + 1, global_rank=0, world_size=1)
+        callback.on_train_batch_end(trainer, None, {"loss": losses[iteration]}, loader[iteration], iteration)  # type: ignore[arg-type]
+
+    for number in range(8):
+        end(number)
+    with pytest.raises(InputError, match="The loss is nan at iteration 5"):
+        end(8)
+    content = torch.load(tmp_path / "nonfinite-000005.pt", weights_only=True)
+    assert torch.equal(content["a"], loader[4].a)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
