@@ -185,17 +185,14 @@ class FiniteLoss(Callback):
                 if not finite:
                     self._stop(trainer, check)
             self._checks.clear()
-        while self._checks:
-            check = self._checks[0]
-            if check.copied is None:
-                return
+        while self._checks and (copied := self._checks[0].copied):
             if len(self._checks) > waiting:
-                check.copied.synchronize()
-            elif not check.copied.query():  # type: ignore[no-untyped-call]
+                copied.synchronize()
+            elif not copied.query():  # type: ignore[no-untyped-call]
                 return
+            check = self._checks.popleft()
             if not check.finite:
                 self._stop(trainer, check)
-            self._checks.popleft()
 
     def _stop(self, trainer: Trainer, check: _Check) -> NoReturn:
         self._checks.clear()

@@ -6,11 +6,12 @@ second source takes the complement. A template set has the members of a kernel s
 The synthesizer softens their edges where that is asked for.
 """
 
-from mfif.synthesis.templates.blobs import BlobTemplates, StripTemplates
+from mfif.synthesis.templates.blobs import BlobTemplates
 from mfif.synthesis.templates.constant import ConstantTemplates
 from mfif.synthesis.templates.mixture import MixtureTemplates
 from mfif.synthesis.templates.paper import PaperTemplates, paper_templates
 from mfif.synthesis.templates.shapes import HalfplaneTemplates, ShapeTemplates
+from mfif.synthesis.templates.strips import StripTemplates
 from mfif.synthesis.templates.superposed import SuperposedTemplates
 
 __all__ = [

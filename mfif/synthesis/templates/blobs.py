@@ -1,4 +1,4 @@
-"""Irregular templates: smooth noise cut at a level, and strips along it."""
+"""Irregular templates: smooth noise cut at a level."""
 
 import math
 from collections.abc import Sequence
@@ -29,8 +29,18 @@ def random_fields(frequency: Tensor, phase: Tensor, size: int) -> Tensor:
     return math.sqrt(2 / phase.shape[1]) * rows.mT @ columns
 
 
-def _draw_waves(count: int, waves: int, length: LogUniform, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Frequencies ``(count, 2 * waves)`` and phases ``(count, waves)`` of fields of random correlation lengths."""
+def draw_waves(count: int, waves: int, length: LogUniform, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Draw what `random_fields` are made of, for a Gaussian covariance of random correlation length.
+
+    Args:
+        count: Fields.
+        waves: Plane waves in a field.
+        length: Of the correlation lengths, as a fraction of the side.
+        generator: Source of all randomness, on the CPU.
+
+    Returns:
+        Frequencies ``(count, 2 * waves)``, y and x of each wave in turn, and phases ``(count, waves)``.
+    """
     lengths = length.draw(count, generator)
     frequency = torch.randn(count, 2 * waves, generator=generator) / lengths
     return frequency, 2 * math.pi * torch.rand(count, waves, generator=generator)
@@ -59,7 +69,7 @@ class BlobTemplates:
     def draw(self, variant: Tensor, generator: Generator) -> Tensor:
         """Frequencies, phases and the level of each sample's field, ``(B, 3 * waves + 1)``."""
         count = len(variant)
-        frequency, phase = _draw_waves(count, self.waves, self.length, generator)
+        frequency, phase = draw_waves(count, self.waves, self.length, generator)
         level = 0.5 * torch.randn(count, 1, generator=generator)
         return torch.cat([frequency, phase, level], dim=1)
 
@@ -68,44 +78,3 @@ class BlobTemplates:
         frequency, phase, level = torch.split(parameters, [2 * self.waves, self.waves, 1], dim=1)
         field = random_fields(frequency.reshape(-1, self.waves, 2), phase, size)
         return (field > level[..., None]).float().unsqueeze(1)
-
-
-class StripTemplates:
-    """Thin things with crooked edges, as wires, stalks and hair are: strips along the zero of a smooth random field.
-
-    The field is that of `BlobTemplates`. A pixel is in a strip if its distance to the zero, estimated by the field over
-    the length of its gradient, is below half of the width. Half of the templates are all but the strips: gaps.
-
-    Args:
-        width: Smallest and largest width, as a fraction of the side; drawn uniformly in the logarithm.
-        length: Smallest and largest correlation length of the field, likewise.
-        waves: Plane waves in a field.
-
-    Raises:
-        ValueError: Bounds are not positive or not in order.
-    """
-
-    variants = 1
-
-    def __init__(
-        self, width: Sequence[float] = (0.015, 0.1), length: Sequence[float] = (0.08, 0.6), waves: int = 24
-    ) -> None:
-        self.width = LogUniform("width", width)
-        self.length = LogUniform("length", length)
-        self.waves = waves
-
-    def draw(self, variant: Tensor, generator: Generator) -> Tensor:
-        """Frequencies, phases, width, and 1 for a gap or 0 for a thing, of each sample, ``(B, 3 * waves + 2)``."""
-        count = len(variant)
-        frequency, phase = _draw_waves(count, self.waves, self.length, generator)
-        width = self.width.draw(count, generator)
-        gap = torch.randint(2, (count, 1), generator=generator)
-        return torch.cat([frequency, phase, width, gap], dim=1)
-
-    def render(self, parameters: Tensor, size: int) -> Tensor:
-        """Maps ``(B, 1, size, size)`` of the drawn strips."""
-        frequency, phase, width, gap = torch.split(parameters, [2 * self.waves, self.waves, 1, 1], dim=1)
-        field = random_fields(frequency.reshape(-1, self.waves, 2), phase, size)
-        slope = torch.hypot(*torch.gradient(field, dim=(1, 2)))  # a pixel
-        inside = field.abs() < slope * (size / 2) * width[..., None]
-        return (inside ^ gap.bool()[..., None]).float().unsqueeze(1)
