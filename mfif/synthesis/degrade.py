@@ -54,7 +54,10 @@ def compress(image: Tensor, quality: Tensor) -> Tensor:
 
     Source: ITU-T T.81 (1992), as `kornia.enhance.jpeg_codec_differentiable` computes it.
     """
-    coded: Tensor = jpeg_codec_differentiable(image.expand(-1, 3, -1, -1), quality.clamp(min=1))
-    coded = (coded[:, : image.shape[1]] * 255).round() / 255
-    compressed = send(quality > 0, image.device)
-    return torch.where(compressed[:, None, None, None], coded, image)
+    rows = quality.nonzero()[:, 0]
+    if not len(rows):
+        return image
+    # Of those samples alone: the codec takes a third of the time that a batch takes to synthesize.
+    chosen = send(rows, image.device)
+    coded = jpeg_codec_differentiable(image[chosen].expand(-1, 3, -1, -1), quality[rows])
+    return image.index_copy(0, chosen, (coded[:, : image.shape[1]] * 255).round() / 255)

@@ -54,3 +54,12 @@ def test_what_has_no_quality_is_not_compressed():
     assert coded.shape == image.shape
     assert torch.equal(coded[0], image[0])
     assert not torch.equal(coded[1], image[1])
+    assert compress(image, torch.zeros(2)) is image
+
+
+def test_every_sample_is_compressed_by_its_own_quality():
+    image = torch.from_numpy(astronaut()[:96, :96].copy()).movedim(-1, 0)[None].float().repeat(4, 1, 1, 1) / 255
+    quality = torch.tensor([80.0, 0.0, 30.0, 55.0])
+    together = compress(image, quality)
+    for place in range(4):
+        assert torch.equal(together[place : place + 1], compress(image[place : place + 1], quality[place : place + 1]))
