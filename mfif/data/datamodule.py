@@ -114,6 +114,8 @@ class SynthesizedPairs(LightningDataModule):
         batch_size: Pairs in a batch of one device.
         val_pairs: Fixed pairs to validate with.
         colour: Whether pairs are RGB and the loss with them; the network sees gray either way.
+        flips: Whether crops to train on are turned by quarters and mirrored at random.
+        reduction: Largest factor by which photographs to train on are reduced, each crop by its own from 1.
         seed: What crops and draws depend on; validation pairs do not.
         on_bad_photo: ``"stop"`` or ``"skip"`` a photograph that cannot be read.
 
@@ -132,6 +134,8 @@ class SynthesizedPairs(LightningDataModule):
         batch_size: int = 32,
         val_pairs: int = 256,
         colour: bool = False,
+        flips: bool = False,
+        reduction: float = 1.0,
         seed: int = 0,
         on_bad_photo: OnBadPhoto = "stop",
     ) -> None:
@@ -139,6 +143,8 @@ class SynthesizedPairs(LightningDataModule):
         for name, value in {"crops": crops, "crop": crop, "batch_size": batch_size, "val_pairs": val_pairs}.items():
             if value < 1:
                 raise ValueError(f"Expected `{name}` to be positive, got {value}.")
+        if not reduction >= 1:
+            raise ValueError(f"Expected `reduction` to be 1 or more, got {reduction}.")
         if crops * synthesizer.pairs_per_crop < batch_size:
             raise ValueError(f"Expected at least one batch of {batch_size} pairs an epoch, got {crops} crops.")
         self.photos = photos
@@ -148,6 +154,8 @@ class SynthesizedPairs(LightningDataModule):
         self.batch_size = batch_size
         self.val_pairs = val_pairs
         self.colour = colour
+        self.flips = flips
+        self.reduction = reduction
         self.seed = seed
         self.on_bad_photo = on_bad_photo
         self.banks: dict[Split, Tensor] = {}
@@ -163,6 +171,8 @@ class SynthesizedPairs(LightningDataModule):
                 self.crop,
                 seed=self.seed if split == "train" else self._VAL_SEED,
                 colour=self.colour,
+                flips=self.flips and split == "train",
+                reduction=self.reduction if split == "train" else 1.0,
                 on_bad_photo=self.on_bad_photo,
             )
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mfif.data.download import fetch_dataset
 from mfif.errors import InputError
@@ -132,6 +133,8 @@ def crop_bank(
     *,
     seed: int,
     colour: bool = False,
+    flips: bool = False,
+    reduction: float = 1.0,
     on_bad_photo: OnBadPhoto = "stop",
 ) -> Tensor:
     """Cut random square crops out of photographs, as many from each as the count allows.
@@ -142,6 +145,9 @@ def crop_bank(
         size: Side of a crop in pixels. Photographs with a shorter side are passed over, with a warning.
         seed: Seed of the positions; a photograph's crops depend on it and on the photograph's rank in `paths` alone.
         colour: Whether crops are RGB; else gray by `mfif.pair.luma`.
+        flips: Whether each crop is turned by quarters and mirrored at random, in one of the eight ways.
+        reduction: Largest factor by which photographs are reduced, as far as they are large enough. Each crop draws its
+            own from 1, log-uniformly; the window is so much larger, and is resampled with an antialiasing filter.
         on_bad_photo: Whether a photograph that cannot be read stops the run or is passed over, with a warning.
 
     Returns:
@@ -166,8 +172,7 @@ def crop_bank(
             return False
         rng = np.random.default_rng([seed, rank])
         for place in places[rank]:
-            top, left = (int(rng.integers(side - size + 1)) for side in photo.shape[1:])
-            bank[place] = photo[:, top : top + size, left : left + size]
+            bank[place] = _cut(photo, size, rng, flips, reduction)
         return True
 
     with ThreadPoolExecutor() as pool:
@@ -175,7 +180,24 @@ def crop_bank(
     if all(readable):
         return bank
     rest = [path for path, good in zip(usable, readable, strict=True) if good]
-    return crop_bank(rest, count, size, seed=seed, colour=colour, on_bad_photo=on_bad_photo)
+    return crop_bank(
+        rest, count, size, seed=seed, colour=colour, flips=flips, reduction=reduction, on_bad_photo=on_bad_photo
+    )
+
+
+def _cut(photo: Tensor, size: int, rng: np.random.Generator, flips: bool, reduction: float) -> Tensor:
+    window = size
+    if reduction > 1:
+        window = min(round(size * reduction ** rng.random()), *photo.shape[1:])
+    top, left = (int(rng.integers(side - window + 1)) for side in photo.shape[1:])
+    crop = photo[:, top : top + window, left : left + window]
+    if window > size:
+        reduced = F.interpolate(crop[None].float(), (size, size), mode="bilinear", antialias=True)
+        crop = reduced[0].round().to(torch.uint8)
+    if flips:
+        mirrored, quarters = divmod(int(rng.integers(8)), 4)
+        crop = (crop.mT if mirrored else crop).rot90(quarters, (-2, -1))
+    return crop
 
 
 def _large_enough(path: Path, size: int, on_bad_photo: OnBadPhoto) -> bool:

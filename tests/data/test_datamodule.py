@@ -146,6 +146,20 @@ def test_counts_must_be_positive(photos: Path, name: str) -> None:
         data(photos, **{name: 0})
 
 
+def test_photographs_are_reduced_not_enlarged(photos: Path) -> None:
+    with pytest.raises(ValueError, match="`reduction` to be 1 or more"):
+        data(photos, reduction=0.5)
+
+
+@pytest.mark.parametrize("change", [{"flips": True}, {"reduction": 2.0}], ids=str)
+def test_crops_to_validate_with_stay_as_they_are(photos: Path, change: dict[str, float]) -> None:
+    plain, changed = data(photos), data(photos, **change)
+    plain.setup()
+    changed.setup()
+    assert torch.equal(plain.banks["val"], changed.banks["val"])
+    assert not torch.equal(plain.banks["train"], changed.banks["train"])
+
+
 def test_an_epoch_needs_a_batch(photos: Path) -> None:
     with pytest.raises(ValueError, match="batch"):
         data(photos, crops=1, batch_size=25)

@@ -1,3 +1,4 @@
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,49 @@ def test_every_crop_is_a_window_of_its_photograph(photos: Path) -> None:
         pixels = np.array(Image.open(paths[index % 6]))
         windows = np.lib.stride_tricks.sliding_window_view(pixels, (24, 24), axis=(0, 1))
         assert (windows == crop.numpy()).all(axis=(2, 3, 4)).any()
+
+
+def test_flipped_crops_are_windows_turned_in_all_eight_ways(photos: Path) -> None:
+    (path,) = sorted(photos.iterdir())[:1]
+    pixels = np.array(Image.open(path)).transpose(2, 0, 1)
+    views = np.lib.stride_tricks.sliding_window_view(pixels, (24, 24), axis=(1, 2))
+    windows = {view.tobytes() for row in views.transpose(1, 2, 0, 3, 4) for view in row}
+    ways = set()
+    for crop in crop_bank([path], 60, 24, seed=0, colour=True, flips=True).numpy():
+        for mirrored, quarters in product((False, True), range(4)):
+            back = np.rot90(crop, quarters, (1, 2))
+            back = back[..., ::-1] if mirrored else back
+            if back.tobytes() in windows:
+                ways.add((mirrored, quarters))
+    assert len(ways) == 8
+
+
+def test_reduced_crops_are_larger_windows_as_pillow_reduces_them(tmp_path: Path) -> None:
+    side = 36
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (side, side), np.uint8)).save(tmp_path / "a.png")
+    photo = Image.open(tmp_path / "a.png")
+    bank = crop_bank([tmp_path / "a.png"], 20, 16, seed=0, reduction=2.0).numpy()[:, 0]
+    windows = set()
+    for crop in bank:
+        errors = {}
+        for window in range(16, 33):
+            boxes = product(range(side - window + 1), repeat=2)
+            for top, left in boxes:
+                cut = photo.crop((left, top, left + window, top + window))
+                reduced = np.asarray(cut.resize((16, 16), Image.Resampling.BILINEAR))
+                errors[window, top, left] = np.abs(reduced.astype(int) - crop).max()
+        best = min(errors, key=lambda place: errors[place])
+        assert errors[best] <= 1
+        windows.add(best[0])
+    assert min(windows) < 20 < 26 < max(windows)
+
+
+def test_a_photograph_is_reduced_no_further_than_it_is_large(tmp_path: Path) -> None:
+    Image.new("L", (40, 26), 7).save(tmp_path / "a.png")
+    bank = crop_bank([tmp_path / "a.png"], 20, 24, seed=0, reduction=4.0)
+    assert bank.shape == (20, 1, 24, 24)
+    assert (bank == 7).all()
 
 
 def test_gray_crops_are_the_luma_of_colour_crops(photos: Path) -> None:
