@@ -6,7 +6,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from mfif.config import CONFIG_DIR, check_config, run_entry_point
+from mfif.config import CONFIG_DIR, check_config, leave_out, run_entry_point
 from mfif.errors import InputError
 
 
@@ -30,6 +30,7 @@ def main(config: DictConfig) -> None:
     from mfif.report.page import write_page
     from mfif.report.published import published_rows
 
+    leave_out(config)
     _name_checkpoints(config)
     check_config(config)
     if config.refine and config.threshold is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from mfif.config import CONFIG_DIR, check_config, run_entry_point
+from mfif.config import CONFIG_DIR, check_config, leave_out, run_entry_point
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")
@@ -23,10 +23,11 @@ def main(config: DictConfig) -> float | None:
     from mfif.metrics import FusionMetrics
     from mfif.module import FusionModule
     from mfif.training.provenance import write_provenance
-    from mfif.training.runs import find_checkpoint, quiet_logs, summarize
+    from mfif.training.runs import find_checkpoint, fitting, quiet_logs, summarize
     from mfif.training.survival import WholeCheckpoints
     from mfif.training.tracking import tracking
 
+    leave_out(config)
     check_config(config)
     build = partial(instantiate, _convert_="all")
     quiet_logs()
@@ -51,7 +52,7 @@ def main(config: DictConfig) -> float | None:
         )
         trainer = build(
             config.trainer,
-            callbacks=list(build(config.callbacks).values()),
+            callbacks=fitting(build(config.callbacks).values(), loggers),
             logger=loggers,
             plugins=cluster_plugins(),
         )

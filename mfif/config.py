@@ -18,7 +18,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mfif.errors import InputError, suggest
@@ -111,6 +111,20 @@ def register_schemas() -> None:
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
     store.store(name="evaluate_schema", node=EvaluateConfig)
+
+
+def leave_out(config: DictConfig) -> None:
+    """Take the members that are null out of the groups that have members, in place: ``callbacks.curves=null``.
+
+    Args:
+        config: A composed configuration. The root of the benchmarks is no member, and may be null.
+    """
+    for group in ("benchmark", "callbacks", "logger", "method", "metrics"):
+        members = OmegaConf.to_container(config[group]) if group in config else {}
+        for name, member in members.items():  # type: ignore[union-attr]
+            if member is None and (group, name) != ("benchmark", "root"):
+                with open_dict(config):
+                    del config[group][name]
 
 
 def check_config(config: DictConfig) -> None:
@@ -252,6 +266,8 @@ def _sentence(error: BaseException, config_name: str) -> str | None:
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         return f"There is no {group}={option}.{suggest(option, error.options)} Options: {', '.join(error.options)}."
+    if isinstance(error, ValueError) and "Config group override must be" in str(error):
+        return "Expected an option of a group, as in GROUP=OPTION, got null. A group is left out by ~GROUP."
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _first_line(error) + _suggest_override(error, config_name)
     return None

@@ -140,3 +140,13 @@ def test_paper_is_the_paper(tmp_path: Path) -> None:
         scheduler.last_epoch += 1
         optimizer.param_groups[0]["lr"] = scheduler.get_lr()[0]
     assert rates == pytest.approx({0: 1e-4, 49_999: 1e-4, 50_000: 1e-5, 149_999: 1e-5, 150_000: 1e-6})
+
+
+@pytest.mark.parametrize(
+    ("change", "steps"),
+    [("callbacks.pictures=null", 1), ("~callbacks.pictures", 1), ("callbacks.pictures.every_n_steps=8", 8)],
+)
+def test_the_table_of_scores_stands_without_the_pictures_it_follows(change: str, steps: int, tmp_path: Path) -> None:
+    config = compose("train", ["experiment=quick", change], tmp_path)
+    check_config(config)
+    assert config.callbacks.scores.every_n_steps == steps

@@ -7,7 +7,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from mfif.config import check_config, run_entry_point
+from mfif.config import check_config, leave_out, run_entry_point
 from mfif.errors import InputError, suggest
 
 Run = Callable[..., tuple[int, str]]
@@ -83,6 +83,7 @@ def test_misspelt_key_in_a_file(run: Run, tmp_path: Path) -> None:
         ("+photos.rooot=x", "rooot"),
         ("seed=abc", "seed"),
         ("resume=nowhere", "nowhere"),
+        ("logger=null", "~GROUP"),
         ("network._target_=mfif.models.Nothing", "mfif.models.Nothing"),
     ],
 )
@@ -121,3 +122,18 @@ def test_nested_nodes_are_checked() -> None:
     config = OmegaConf.create({"outer": {"_target_": "mfif.synthesis.Synthesizer", "kernels": kernels}})
     with pytest.raises(InputError, match=r"outer\.kernels\.sigmaa.*sigma"):
         check_config(config)
+
+
+def test_null_leaves_a_member_out_and_nothing_else() -> None:
+    nodes = {
+        "callbacks": {"curves": None, "best": {"monitor": None}},
+        "metrics": {"EN": None, "VIFF": {"scale": 1}},
+        "benchmark": {"root": None, "lytro": None},
+        "resume": None,
+    }
+    config = OmegaConf.create(nodes)
+    OmegaConf.set_struct(config, True)
+    leave_out(config)
+    left = {"callbacks": {"best": {"monitor": None}}, "metrics": {"VIFF": {"scale": 1}}, "benchmark": {"root": None}}
+    assert config == left | {"resume": None}
+    assert OmegaConf.is_struct(config)

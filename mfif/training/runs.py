@@ -2,11 +2,13 @@
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
@@ -79,6 +81,11 @@ def _check_same_training(path: Path, content: dict[str, Any], module: LightningM
                 f"Expected {path} to hold weights of shape {tuple(weight.shape)} for {key}, but {came}. "
                 "It was written by another version."
             )
+
+
+def fitting(callbacks: Iterable[Callback], loggers: Sequence[Logger]) -> list[Callback]:
+    """The callbacks that work with the loggers there are: the monitor of the learning rate wants one."""
+    return [callback for callback in callbacks if loggers or not isinstance(callback, LearningRateMonitor)]
 
 
 def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

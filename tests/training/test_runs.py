@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.loggers import CSVLogger
 
 from mfif.errors import InputError
 from mfif.losses import FusionLoss
 from mfif.models import TwoStream
 from mfif.module import FusionModule
-from mfif.training.runs import find_checkpoint, flatten
+from mfif.training.callbacks import TrainingCurves
+from mfif.training.runs import find_checkpoint, fitting, flatten
 
 CONFIGURATION = {
     "seed": 0,
@@ -128,6 +131,12 @@ def test_weights_of_another_version_are_refused(run: Path) -> None:
     wider = FusionModule(TwoStream(width=6), FusionLoss(), torch.optim.Adam, configuration=CONFIGURATION)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"of shape \(6, 1, 3, 3\) for network\.stream_a\.input\.weight, but it has"):
         find_checkpoint(str(run), wider, max_steps=8)
+
+
+def test_only_the_monitor_of_the_learning_rate_wants_a_logger(tmp_path: Path) -> None:
+    callbacks = [LearningRateMonitor(), TrainingCurves(str(tmp_path / "curves.png"))]
+    assert fitting(callbacks, [CSVLogger(tmp_path)]) == callbacks
+    assert fitting(callbacks, []) == callbacks[1:]
 
 
 def test_flatten() -> None:
