@@ -262,15 +262,22 @@ def _sentence(error: BaseException, config_name: str) -> str | None:
         where = f"{place[1]}: " if place else ""
         if isinstance(cause, InputError):
             return str(cause)
-        return f"{where}{cause}" if isinstance(cause, ValueError | TypeError) else None
+        return f"{where}{cause}" if isinstance(cause, ValueError | TypeError) or _misconfigured(cause) else None
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         return f"There is no {group}={option}.{suggest(option, error.options)} Options: {', '.join(error.options)}."
     if isinstance(error, ValueError) and "Config group override must be" in str(error):
         return "Expected an option of a group, as in GROUP=OPTION, got null. A group is left out by ~GROUP."
+    if _misconfigured(error):
+        return str(error)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _first_line(error) + _suggest_override(error, config_name)
     return None
+
+
+def _misconfigured(error: BaseException | None) -> bool:
+    """Whether Lightning says that the configuration is wrong; its module is not imported for that."""
+    return type(error).__name__ == "MisconfigurationException"
 
 
 def _full_disk(error: BaseException | None) -> OSError | None:
@@ -314,7 +321,10 @@ def _suggest_override(error: BaseException, config_name: str) -> str:
     known = {str(name) for name in node}
     target = OmegaConf.to_container(node, resolve=False).get("_target_")  # type: ignore[union-attr]
     if target:
-        known |= set(inspect.signature(hydra.utils.get_object(target)).parameters)
+        parameters = set(inspect.signature(hydra.utils.get_object(target)).parameters)
+        if key in parameters - known:
+            return f" It has no value yet: give it one with +{path}=VALUE."
+        known |= parameters
     return suggest(key, known)
 
 
