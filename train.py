@@ -23,7 +23,7 @@ def main(config: DictConfig) -> float | None:
     from mfif.metrics import FusionMetrics
     from mfif.module import FusionModule
     from mfif.training.provenance import write_provenance
-    from mfif.training.runs import find_checkpoint, fitting, quiet_logs, summarize
+    from mfif.training.runs import find_checkpoint, fitting, quiet_logs, start_from, summarize
     from mfif.training.survival import WholeCheckpoints
     from mfif.training.tracking import tracking
 
@@ -39,8 +39,9 @@ def main(config: DictConfig) -> float | None:
     loggers = list(build(config.logger).values())
     with tracking(loggers, configuration):
         data = build(config.data)
+        network = build(config.network)
         module = FusionModule(
-            network=build(config.network),
+            network=network,
             loss=build(config.loss),
             optimizer=build(config.optimizer),
             scheduler=build(config.scheduler),
@@ -58,6 +59,8 @@ def main(config: DictConfig) -> float | None:
         )
         trainer.strategy.checkpoint_io = WholeCheckpoints()
         checkpoint = find_checkpoint(restarted_run(config.output) or config.resume, module, trainer.max_steps)
+        if checkpoint is None:
+            start_from(config.weights, network)
         if trainer.is_global_zero:
             write_provenance(config, Path(config.output))
         with one_job(trainer, __file__):

@@ -41,6 +41,7 @@ class TrainConfig:
     Attributes:
         name: Names the folder of the run.
         seed: What weights, crops and draws depend on.
+        weights: What the network starts from: weights that ship, a checkpoint or the folder of a run. None draws them.
         resume: Checkpoint, or folder of a run, to go on from.
         output: Folder of this run.
         threshold: Level at which the map is cut in validation; None keeps it continuous.
@@ -63,6 +64,7 @@ class TrainConfig:
     logger: Node = field(default_factory=dict)
     name: str = MISSING
     seed: int = 0
+    weights: str | None = None
     resume: str | None = None
     output: str = MISSING
     threshold: float | None = 0.5

@@ -9,8 +9,10 @@ import torch
 from hydra.utils import instantiate
 from lightning.pytorch.utilities import move_data_to_device
 from omegaconf import DictConfig, OmegaConf
+from safetensors.torch import load_file
 
 from mfif.config import CONFIG_DIR, check_config, register_schemas
+from mfif.fusion.weights import shipped_weights
 from mfif.module import FusionModule
 
 # What an option needs from the user before it can be built, and what keeps a test from fetching or writing elsewhere.
@@ -89,6 +91,27 @@ def test_every_option_of_training_takes_steps(option: str, tmp_path: Path, photo
     train.main(config)
     before = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert before["global_step"] == 2
+
+
+def test_a_training_starts_from_weights_but_resumes_from_its_own(tmp_path: Path, photos: Path, root: Path) -> None:
+    import train
+
+    network = ["network=context", "network.width=8", "network.detail=4"]
+    overrides = [*network, "weights=fast", "photos=folder", f"photos.root={photos}", *TINY[1:], "~callbacks.curves"]
+    train.main(compose("train", [*overrides, "optimizer.lr=0"], tmp_path))
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    begun = torch.load(path, weights_only=True)["state_dict"]
+    shipped = load_file(shipped_weights("fast"))
+    assert all(torch.equal(begun[f"network.{key}"], value.float()) for key, value in shipped.items())
+    resumed = [*overrides, "optimizer.lr=0", f"resume={tmp_path}", "trainer.max_steps=3"]
+    (tmp_path / "checkpoints" / "best.ckpt").unlink()
+    content = torch.load(path, weights_only=True)
+    content["state_dict"] = {key: value + 1 for key, value in begun.items()}
+    torch.save(content, path)
+    train.main(compose("train", resumed, tmp_path))
+    further = torch.load(path, weights_only=True)
+    assert further["global_step"] == 3
+    assert all(torch.equal(value, begun[key] + 1) for key, value in further["state_dict"].items())
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option.startswith("experiment/")])

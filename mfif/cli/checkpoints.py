@@ -9,7 +9,7 @@ from mfif.errors import InputError
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-_GROUPS = ("loss", "optimizer", "scheduler", "kernel", "template", "data", "photos", "trainer", "seed")
+_GROUPS = ("loss", "optimizer", "scheduler", "kernel", "template", "data", "photos", "trainer", "seed", "weights")
 
 
 def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -60,7 +60,7 @@ def _info(options: argparse.Namespace) -> int:
     content = read_checkpoint(options.checkpoint)
     configuration = content["hyper_parameters"]["configuration"]
     try:
-        shown = {key: configuration[key] for key in ("network", *_GROUPS) if key in configuration}
+        shown = {key: configuration[key] for key in ("network", *_GROUPS) if configuration.get(key) is not None}
         plain = OmegaConf.to_yaml(OmegaConf.create(shown))
     except ValueError as error:
         raise InputError(f"The configuration in {options.checkpoint} is not made of plain values: {error}.") from error

@@ -66,7 +66,7 @@ def load_network(path: Path) -> nn.Module:
     Raises:
         InputError: The file is no checkpoint of ours, or its weights do not fit the network it names.
     """
-    node, weights = _read_weights(path) if path.suffix == SUFFIX else _read_training(path)
+    node, weights = read_network(path)
     # A checkpoint names its network. Only ours are built, so that a file from elsewhere cannot name anything else.
     package, _, name = str(node.pop("_target_", "")).rpartition(".")
     if package != mfif.models.__name__ or name not in mfif.models.__all__:
@@ -83,6 +83,15 @@ def load_network(path: Path) -> nn.Module:
             "It was written by another version, or changed since."
         ) from error
     return network.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def read_network(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Configuration and weights of the network in a checkpoint, or in a file of `save_weights`.
+
+    Raises:
+        InputError: The file is no checkpoint of ours.
+    """
+    return _read_weights(path) if path.suffix == SUFFIX else _read_training(path)
 
 
 class _NoDraws(TorchFunctionMode):

@@ -11,9 +11,10 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
+from torch import nn
 
 from mfif.errors import InputError
-from mfif.fusion.weights import read_checkpoint
+from mfif.fusion.weights import SHIPPED, read_checkpoint, read_network, shipped_weights
 
 
 def find_checkpoint(resume: str | None, module: LightningModule, max_steps: int) -> Path | None:
@@ -54,6 +55,39 @@ def _read_newest(resume: Path) -> tuple[Path, dict[str, Any]]:
         except InputError:
             say(f"{path} cannot be read; looking for the checkpoint before it.")
     return candidates[-1], read_checkpoint(candidates[-1])
+
+
+def start_from(weights: str | None, network: nn.Module) -> None:
+    """Give a network that is to be trained further the weights of another training, in place.
+
+    Args:
+        weights: Name of weights that ship; a checkpoint, weights of ``mfif export``, or the folder of a run, whose last
+            checkpoint is meant. None leaves the network as it is drawn.
+        network: The network.
+
+    Raises:
+        InputError: There is nothing at `weights` that can be read, or it is of another network.
+    """
+    if weights is None:
+        return
+    path = shipped_weights(weights) if weights in SHIPPED else Path(weights)
+    if path.is_dir():
+        path = path / "checkpoints" / "last.ckpt"
+    if not path.is_file():
+        raise InputError(
+            f"There are no weights at {path} to start from. Name a checkpoint, the folder of a run, weights of "
+            f"mfif export, or one of {', '.join(SHIPPED)}."
+        )
+    node, values = read_network(path)
+    own = network.state_dict()
+    if {key: value.shape for key, value in values.items()} != {key: value.shape for key, value in own.items()}:
+        target = str(node.pop("_target_", "")).rpartition(".")[-1]
+        settings = " ".join(f"network.{key}={value}".lower() for key, value in node.items())
+        raise InputError(
+            f"Expected weights of the network that is trained, a {type(network).__name__}, but {path} has those of a "
+            f"{target} of other size or kind. It was trained with {settings}."
+        )
+    network.load_state_dict(values)
 
 
 _TRAINING = ("seed", "photos", "kernel", "template", "network", "loss", "optimizer", "scheduler", "data")

@@ -8,13 +8,15 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger
+from safetensors.torch import load_file
 
 from mfif.errors import InputError
+from mfif.fusion.weights import shipped_weights
 from mfif.losses import FusionLoss
-from mfif.models import TwoStream
+from mfif.models import ContextTwoStream, TwoStream
 from mfif.module import FusionModule
 from mfif.training.callbacks import TrainingCurves
-from mfif.training.runs import find_checkpoint, fitting, flatten
+from mfif.training.runs import find_checkpoint, fitting, flatten, start_from
 
 CONFIGURATION = {
     "seed": 0,
@@ -131,6 +133,39 @@ def test_weights_of_another_version_are_refused(run: Path) -> None:
     wider = FusionModule(TwoStream(width=6), FusionLoss(), torch.optim.Adam, configuration=CONFIGURATION)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"of shape \(6, 1, 3, 3\) for network\.stream_a\.input\.weight, but it has"):
         find_checkpoint(str(run), wider, max_steps=8)
+
+
+@pytest.mark.parametrize("weights", [".", "checkpoints/last.ckpt"])
+def test_a_network_starts_from_a_run(run: Path, weights: str) -> None:
+    path = run / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    content["hyper_parameters"]["configuration"]["network"] = {"_target_": "mfif.models.TwoStream", "width": 4}
+    torch.save(content, path)
+    network = TwoStream(width=4)
+    start_from(str(run / weights), network)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, content["state_dict"][f"network.{key}"])
+
+
+def test_a_network_starts_from_weights_that_ship() -> None:
+    network = ContextTwoStream(width=8, detail=4)
+    start_from("fast", network)
+    halves = load_file(shipped_weights("fast"))
+    assert network.state_dict().keys() == halves.keys()
+    assert all(torch.equal(value, halves[key].float()) for key, value in network.state_dict().items())
+
+
+def test_a_network_does_not_start_from_nothing_or_from_another(tmp_path: Path) -> None:
+    network = ContextTwoStream(width=4)
+    drawn = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(InputError, match=r"no weights at nowhere.*default, fast, paper"):
+        start_from("nowhere", network)
+    with pytest.raises(InputError, match=r"no weights at .*last\.ckpt"):
+        start_from(str(tmp_path), network)
+    with pytest.raises(InputError, match=r"network\.width=8 .*network\.detail=4"):
+        start_from("fast", network)
+    start_from(None, network)
+    assert all(torch.equal(value, drawn[key]) for key, value in network.state_dict().items())
 
 
 def test_only_the_monitor_of_the_learning_rate_wants_a_logger(tmp_path: Path) -> None:
