@@ -142,7 +142,8 @@ def test_true_map_before_a_background_is_that_of_the_nearer_source():
     for swapped in (False, True):
         pair = compose(bright, kernel, template, torch.tensor([swapped]), "spread", dark)
         taken = (1 - pair.alpha if swapped else pair.alpha)[0, 0]
-        assert torch.equal(blend(pair.a, pair.b, pair.alpha), pair.sharp)  # which the template does not give here
+        # What the template does not give here; a blurred constant is one to the last bit on some processors only.
+        torch.testing.assert_close(blend(pair.a, pair.b, pair.alpha), pair.sharp, rtol=0, atol=1e-6)
         assert taken[:, :20].all()
         reach = int(taken[0].sum()) - 20
         assert 2 <= reach <= 4
