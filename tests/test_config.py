@@ -86,7 +86,6 @@ def test_misspelt_key_in_a_file(run: Run, tmp_path: Path) -> None:
         ("logger=null", "~GROUP"),
         ("trainer.accumulate_grad_batches=2", "+trainer.accumulate_grad_batches=VALUE"),
         ("+callbacks.swa={_target_:lightning.pytorch.callbacks.StochasticWeightAveraging,swa_lrs:0}", "`swa_lrs`"),
-        ("+trainer.fast_dev_run=-1", "fast_dev_run=-1"),
         ("network._target_=mfif.models.Nothing", "mfif.models.Nothing"),
     ],
 )
