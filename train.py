@@ -22,8 +22,9 @@ def main(config: DictConfig) -> float | None:
     from mfif.memory import keep_freed_memory
     from mfif.metrics import FusionMetrics
     from mfif.module import FusionModule
+    from mfif.training.callbacks import fitting
     from mfif.training.provenance import write_provenance
-    from mfif.training.runs import find_checkpoint, fitting, quiet_logs, start_from, summarize
+    from mfif.training.runs import find_checkpoint, quiet_logs, start_from, summarize
     from mfif.training.survival import WholeCheckpoints
     from mfif.training.tracking import tracking
 

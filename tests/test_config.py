@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import OmegaConf
 
 from mfif.config import check_config, leave_out, run_entry_point
@@ -101,6 +102,18 @@ def test_a_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("mfif.training.runs.quiet_logs", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run("train")
+
+
+def test_what_lightning_finds_misconfigured_in_training_is_one_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise MisconfigurationException("SWA wants an integer.")
+
+    monkeypatch.setattr("mfif.training.runs.quiet_logs", refuse)
+    status, said = run("train")
+    assert status == 1
+    assert said.strip().splitlines()[-1] == "error: SWA wants an integer."
 
 
 def test_full_error_shows_where(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

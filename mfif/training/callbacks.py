@@ -1,11 +1,12 @@
 """What happens beside training: progress, pictures, tables of scores, curves."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor, distributed
 
 from mfif.images import write_image
@@ -13,6 +14,11 @@ from mfif.metrics import FusionMetrics
 from mfif.pair import FocusPair
 from mfif.report.viz import difference, draw_curves, panel
 from mfif.training.collect import read_curves
+
+
+def fitting(callbacks: Iterable[Callback], loggers: Sequence[Logger]) -> list[Callback]:
+    """The callbacks that work with the loggers there are: the monitor of the learning rate wants one."""
+    return [callback for callback in callbacks if loggers or not isinstance(callback, LearningRateMonitor)]
 
 
 class ProgressBar(RichProgressBar):

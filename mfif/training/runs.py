@@ -1,14 +1,13 @@
 """The folder of a training run: where its checkpoints are, and what to say at its end."""
 
+import json
 import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from torch import nn
@@ -46,7 +45,7 @@ def _read_newest(resume: Path) -> tuple[Path, dict[str, Any]]:
     candidates = [path for path in candidates if path.is_file()]
     if not candidates:
         raise InputError(
-            f"There is no checkpoint at {resume} to resume from. Name a .ckpt file or the folder of a run; a run that "
+            f"There is no checkpoint at {resume} to go on from. Name a .ckpt file or the folder of a run; a run that "
             "ended before its first checkpoint has nothing to go on from."
         )
     for path in candidates[:-1]:
@@ -61,8 +60,8 @@ def start_from(weights: str | None, network: nn.Module) -> None:
     """Give a network that is to be trained further the weights of another training, in place.
 
     Args:
-        weights: Name of weights that ship; a checkpoint, weights of ``mfif export``, or the folder of a run, whose last
-            checkpoint is meant. None leaves the network as it is drawn.
+        weights: Name of weights that ship; a checkpoint, weights of ``mfif export``, or the folder of a run, as in
+            `find_checkpoint`. None leaves the network as it is drawn.
         network: The network.
 
     Raises:
@@ -72,8 +71,8 @@ def start_from(weights: str | None, network: nn.Module) -> None:
         return
     path = shipped_weights(weights) if weights in SHIPPED else Path(weights)
     if path.is_dir():
-        path = path / "checkpoints" / "last.ckpt"
-    if not path.is_file():
+        path, _ = _read_newest(path)
+    elif not path.is_file():
         raise InputError(
             f"There are no weights at {path} to start from. Name a checkpoint, the folder of a run, weights of "
             f"mfif export, or one of {', '.join(SHIPPED)}."
@@ -82,7 +81,7 @@ def start_from(weights: str | None, network: nn.Module) -> None:
     own = network.state_dict()
     if {key: value.shape for key, value in values.items()} != {key: value.shape for key, value in own.items()}:
         target = str(node.pop("_target_", "")).rpartition(".")[-1]
-        settings = " ".join(f"network.{key}={value}".lower() for key, value in node.items())
+        settings = " ".join(f"network.{key}={json.dumps(value)}" for key, value in node.items())
         raise InputError(
             f"Expected weights of the network that is trained, a {type(network).__name__}, but {path} has those of a "
             f"{target} of other size or kind. It was trained with {settings}."
@@ -115,11 +114,6 @@ def _check_same_training(path: Path, content: dict[str, Any], module: LightningM
                 f"Expected {path} to hold weights of shape {tuple(weight.shape)} for {key}, but {came}. "
                 "It was written by another version."
             )
-
-
-def fitting(callbacks: Iterable[Callback], loggers: Sequence[Logger]) -> list[Callback]:
-    """The callbacks that work with the loggers there are: the monitor of the learning rate wants one."""
-    return [callback for callback in callbacks if loggers or not isinstance(callback, LearningRateMonitor)]
 
 
 def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -79,11 +79,14 @@ def test_flipped_crops_are_windows_turned_in_all_eight_ways(photos: Path) -> Non
     windows = {view.tobytes() for row in views.transpose(1, 2, 0, 3, 4) for view in row}
     ways = set()
     for crop in crop_bank([path], 60, 24, seed=0, colour=True, flips=True).numpy():
+        found = set()
         for mirrored, quarters in product((False, True), range(4)):
             back = np.rot90(crop, quarters, (1, 2))
             back = back[..., ::-1] if mirrored else back
             if back.tobytes() in windows:
-                ways.add((mirrored, quarters))
+                found.add((mirrored, quarters))
+        assert found
+        ways |= found
     assert len(ways) == 8
 
 

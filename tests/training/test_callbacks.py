@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from lightning import Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from PIL import Image
 from torch.utils.data import DataLoader
@@ -19,7 +19,7 @@ from mfif.metrics import PSNR, FusionMetrics, MapAccuracy
 from mfif.models import TwoStream
 from mfif.module import FusionModule
 from mfif.pair import FocusPair
-from mfif.training.callbacks import ProgressBar, ScoreTable, ValidationPictures
+from mfif.training.callbacks import ProgressBar, ScoreTable, TrainingCurves, ValidationPictures, fitting
 
 
 class Recorder(WandbLogger):
@@ -149,3 +149,9 @@ def test_the_bar_reads_the_loss_at_the_cadence_of_logging(tmp_path: Path, scalar
     with (tmp_path / "lightning_logs/version_0/metrics.csv").open() as file:
         logged = [float(row["train/loss"]) for row in csv.DictReader(file)]
     assert [shown[3], shown[7], shown[11]] == pytest.approx(logged)
+
+
+def test_only_the_monitor_of_the_learning_rate_wants_a_logger(tmp_path: Path) -> None:
+    callbacks = [LearningRateMonitor(), TrainingCurves(str(tmp_path / "curves.png"))]
+    assert fitting(callbacks, [CSVLogger(tmp_path)]) == callbacks
+    assert fitting(callbacks, []) == callbacks[1:]

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor
-from lightning.pytorch.loggers import CSVLogger
 from safetensors.torch import load_file
 
 from mfif.errors import InputError
@@ -15,8 +13,7 @@ from mfif.fusion.weights import shipped_weights
 from mfif.losses import FusionLoss
 from mfif.models import ContextTwoStream, TwoStream
 from mfif.module import FusionModule
-from mfif.training.callbacks import TrainingCurves
-from mfif.training.runs import find_checkpoint, fitting, flatten, start_from
+from mfif.training.runs import find_checkpoint, flatten, start_from
 
 CONFIGURATION = {
     "seed": 0,
@@ -160,18 +157,12 @@ def test_a_network_does_not_start_from_nothing_or_from_another(tmp_path: Path) -
     drawn = {key: value.clone() for key, value in network.state_dict().items()}
     with pytest.raises(InputError, match=r"no weights at nowhere.*default, fast, paper"):
         start_from("nowhere", network)
-    with pytest.raises(InputError, match=r"no weights at .*last\.ckpt"):
+    with pytest.raises(InputError, match=r"no checkpoint at .* to go on from"):
         start_from(str(tmp_path), network)
     with pytest.raises(InputError, match=r"network\.width=8 .*network\.detail=4"):
         start_from("fast", network)
     start_from(None, network)
     assert all(torch.equal(value, drawn[key]) for key, value in network.state_dict().items())
-
-
-def test_only_the_monitor_of_the_learning_rate_wants_a_logger(tmp_path: Path) -> None:
-    callbacks = [LearningRateMonitor(), TrainingCurves(str(tmp_path / "curves.png"))]
-    assert fitting(callbacks, [CSVLogger(tmp_path)]) == callbacks
-    assert fitting(callbacks, []) == callbacks[1:]
 
 
 def test_flatten() -> None:
