@@ -51,6 +51,7 @@ def main(config: DictConfig) -> float | None:
             threshold=config.threshold,
             channels_last=config.channels_last,
             compile=config.compile,
+            graph=config.graph,
         )
         trainer = build(
             config.trainer,

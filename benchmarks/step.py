@@ -20,8 +20,8 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
-from benchmarks.bare import BareStep
-from benchmarks.timing import MatrixProduct, Times, medians, now, parse, parser, ratio, write
+from benchmarks.bare import BareStep, record_graph
+from benchmarks.timing import Call, MatrixProduct, Times, medians, now, parse, parser, ratio, write
 from mfif.config import CONFIG_DIR, register_schemas
 from mfif.module import FusionModule
 from mfif.pair import FocusPair
@@ -47,6 +47,10 @@ CASES = {
     "quick, width 16": Case(("experiment=quick",), block=10, blocks=24, pairs=512),
     "paper, width 128": Case(("experiment=paper", "photos=library"), block=1, blocks=6, pairs=64),
 }
+
+
+# A GPU is waited for at the end of a block, so that its blocks are long.
+BLOCK_ON_A_GPU, BLOCKS_ON_A_GPU, PAIRS_ON_A_GPU = 100, 8, 960
 
 
 class Probe(Callback):
@@ -100,6 +104,7 @@ class Probe(Callback):
     def _prepare(self, trainer: Trainer, module: LightningModule, batch: FocusPair) -> None:
         assert isinstance(module, FusionModule)
         compiled = module.hparams["configuration"]["compile"]
+        graph = module.hparams["configuration"]["graph"]
         plain, bare = (
             FusionModule(
                 copy.deepcopy(module.network), module.loss, module._optimizer, channels_last=False, compile=words
@@ -107,7 +112,9 @@ class Probe(Callback):
             for words in (False, compiled)
         )
         self._flop = MatrixProduct.count(BareStep(plain, batch, trainer.precision))
-        self._step = BareStep(bare, batch, trainer.precision)
+        self._step: Call = BareStep(bare, batch, trainer.precision, **({"capturable": True} if graph else {}))
+        if graph:
+            self._step = record_graph(self._step).replay
         dtype = torch.bfloat16 if "bf16" in trainer.precision else torch.float32
         self._product = MatrixProduct(module.device, dtype)
 
@@ -132,6 +139,8 @@ def measure(name: str, case: Case, device: str, words: Sequence[str] = ()) -> di
     """Run a training of so many blocks, and say what it costs beside the bare step."""
     import train
 
+    if device == "cuda":
+        case = case._replace(block=BLOCK_ON_A_GPU, blocks=BLOCKS_ON_A_GPU, pairs=PAIRS_ON_A_GPU)
     with tempfile.TemporaryDirectory() as folder:
         usual = compose(case, device, folder)
         interval, pairs = usual.trainer.val_check_interval, usual.data.val_pairs

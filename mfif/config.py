@@ -47,6 +47,7 @@ class TrainConfig:
         threshold: Level at which the map is cut in validation; None keeps it continuous.
         channels_last: Whether weights and features lie channels-last in memory.
         compile: Whether the network is compiled by ``torch.compile``, or in which of its modes.
+        graph: Whether forward and backward of an iteration are one CUDA graph.
         deterministic: Whether only algorithms are used that give the same result every time, bit for bit.
     """
 
@@ -70,6 +71,7 @@ class TrainConfig:
     threshold: float | None = 0.5
     channels_last: bool = True
     compile: bool | str = False
+    graph: bool = False
     deterministic: bool = False
 
 

@@ -6,13 +6,17 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.plugins.precision import MixedPrecision, Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MetricCollection
 
+from mfif.errors import InputError
 from mfif.pair import FocusPair, binarize, blend, luma
+from mfif.recorded import RecordedLoss, can_record
 
 
 class FusionModule(LightningModule):
@@ -32,6 +36,8 @@ class FusionModule(LightningModule):
         channels_last: Whether weights and features lie channels-last in memory, which is faster in most cases.
         compile: Whether the network is compiled, in place, so that checkpoints keep their keys; a word is a mode of
             ``torch.compile``, such as ``"reduce-overhead"``, which records CUDA graphs.
+        graph: Whether forward and backward of an iteration are one CUDA graph, see `mfif.recorded`; for one CUDA
+            device, and not for ``16-mixed``. The weights are those without it.
 
     Raises:
         ValueError: A metric is of the map, and the network gives none.
@@ -48,6 +54,7 @@ class FusionModule(LightningModule):
         threshold: float | None = 0.5,
         channels_last: bool = True,
         compile: bool | str = False,
+        graph: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -71,6 +78,8 @@ class FusionModule(LightningModule):
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if compile:
             self.network.compile(mode=compile if isinstance(compile, str) else None)
+        self._graph = graph
+        self._recorded: RecordedLoss | None = None
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Decision map, or fused image, ``(B, 1, H, W)`` of sources ``(B, 1 or 3, H, W)`` in [0, 1]."""
@@ -89,9 +98,46 @@ class FusionModule(LightningModule):
             return pair
         return pair._replace(a=luma(pair.a), b=luma(pair.b), sharp=luma(pair.sharp))
 
+    def _loss_of(self, *pair: Tensor) -> Tensor:
+        _, _, loss = self._step(self._as_fused(FocusPair(*pair)))
+        return loss
+
+    def on_fit_start(self) -> None:
+        """See whether iterations can be recorded, where they are to be.
+
+        Raises:
+            InputError: The device, the number of processes, the precision or the accumulation of gradients speaks
+                against it.
+        """
+        if not self._graph:
+            return
+        trainer = self.trainer
+        for name, fits, got in (
+            (
+                "one CUDA device",
+                can_record(self.device) and trainer.world_size == 1,
+                f"{trainer.world_size} of {self.device.type}",
+            ),
+            ("a precision without a scaled loss", trainer.precision != "16-mixed", trainer.precision),
+            ("accumulate_grad_batches=1", trainer.accumulate_grad_batches == 1, trainer.accumulate_grad_batches),
+        ):
+            if not fits:
+                raise InputError(f"Expected {name} with graph=true, got {got}. Leave graph=true out.")
+        self._recorded = RecordedLoss(self._loss_of, self.network.parameters())
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """Forget the gradients of the iteration before; a recorded loss replaces them itself."""
+        if self._recorded is None:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Compute the gradients; a recorded loss comes with them."""
+        if self._recorded is None:
+            super().backward(loss, *args, **kwargs)
+
     def training_step(self, pair: FocusPair, batch_index: int) -> Tensor:
         """Loss of a batch of pairs."""
-        _, _, loss = self._step(self._as_fused(pair))
+        loss = self._loss_of(*pair) if self._recorded is None else self._recorded(*pair)
         # Only where it is logged, for telling Lightning of it takes a while; and not with `prog_bar`, for which
         # Lightning reads the value, and waits for the GPU, with every iteration.
         every = max(1, getattr(self._trainer, "log_every_n_steps", 1))
@@ -119,6 +165,20 @@ class FusionModule(LightningModule):
         if self.metrics is not None:
             self.log_dict({f"val/{name}": score for name, score in self.metrics.compute().items()})
             self.metrics.reset()
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip gradients, of fused optimizers too where the loss is not scaled; there Lightning refuses to."""
+        plugin = self.trainer.precision_plugin
+        if isinstance(plugin, MixedPrecision) and plugin.scaler is None:
+            algorithm = GradClipAlgorithmType(gradient_clip_algorithm or GradClipAlgorithmType.NORM)
+            Precision.clip_gradients(plugin, optimizer, gradient_clip_val or 0, algorithm)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, and the schedule if there is one."""

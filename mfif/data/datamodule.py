@@ -10,6 +10,8 @@ from lightning import LightningDataModule
 from torch import Tensor
 
 from mfif.data.photos import OnBadPhoto, Photos, Split, crop_bank
+from mfif.pair import FocusPair
+from mfif.recorded import Recorded
 from mfif.synthesis import PairDraw, Synthesizer
 
 _SPLITS: tuple[Split, ...] = ("train", "val")
@@ -118,6 +120,7 @@ class SynthesizedPairs(LightningDataModule):
         reduction: Largest factor by which photographs to train on are reduced, each crop by its own from 1.
         seed: What crops and draws depend on; validation pairs do not.
         on_bad_photo: ``"stop"`` or ``"skip"`` a photograph that cannot be read.
+        graph: Whether the synthesis of a batch to train on is one CUDA graph, see `mfif.recorded`.
 
     Raises:
         ValueError: A count or size is not positive, or an epoch has no full batch.
@@ -138,6 +141,7 @@ class SynthesizedPairs(LightningDataModule):
         reduction: float = 1.0,
         seed: int = 0,
         on_bad_photo: OnBadPhoto = "stop",
+        graph: bool = False,
     ) -> None:
         super().__init__()
         for name, value in {"crops": crops, "crop": crop, "batch_size": batch_size, "val_pairs": val_pairs}.items():
@@ -158,6 +162,8 @@ class SynthesizedPairs(LightningDataModule):
         self.reduction = reduction
         self.seed = seed
         self.on_bad_photo = on_bad_photo
+        self.graph = graph
+        self._recorded: Recorded | None = None
         self.banks: dict[Split, Tensor] = {}
 
     def setup(self, stage: str | None = None) -> None:
@@ -211,7 +217,32 @@ class SynthesizedPairs(LightningDataModule):
         """Synthesize a batch of pairs where its draw has been moved to; what is no draw passes as it is."""
         if not isinstance(batch, PairDraw):
             return batch
+        if self._is_recorded(batch):
+            return self._synthesize_recorded(batch)
         split: Split = "train" if self.trainer is None or self.trainer.training else "val"
-        bank = self.banks[split] = self.banks[split].to(batch.crop.device)
-        sharp, background = (bank[index].float() / 255 for index in (batch.crop, batch.background))
-        return self.synthesizer(sharp, batch, background)
+        return self.synthesizer(*self._photographs(batch, split, batch.crop.device))
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch as Lightning does, but for a draw whose synthesis is recorded: that moves by itself."""
+        return batch if self._is_recorded(batch) else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def _is_recorded(self, batch: Any) -> bool:
+        return self.graph and isinstance(batch, PairDraw) and self.trainer is not None and self.trainer.training
+
+    def _synthesize_recorded(self, draw: PairDraw) -> FocusPair:
+        if self._recorded is None:
+            assert self.trainer is not None
+            device = self.trainer.strategy.root_device
+
+            def arrange(packed: Tensor) -> FocusPair:
+                return self.synthesizer.arrange(*self._photographs(draw.unpack(packed), "train", device))
+
+            self._recorded = Recorded(arrange, device)
+        # Copies, for a batch may be looked at while the next one is made.
+        parts = [part.clone() for part in self._recorded(draw.pack()) if part is not None]
+        return self.synthesizer.expose(FocusPair(*parts), draw)
+
+    def _photographs(self, draw: PairDraw, split: Split, device: torch.device) -> tuple[Tensor, PairDraw, Tensor]:
+        bank = self.banks[split] = self.banks[split].to(device)
+        sharp, background = (bank[index].float() / 255 for index in (draw.crop, draw.background))
+        return sharp, draw, background

@@ -70,7 +70,9 @@ def compose(
         near = blend(sharp, blur(background, kernel), template)
         far = blur(template * sharp, kernel) + (1 - matte) * background
         sharp = blend(sharp, background, template)
-        template = torch.where(_nearer(near, far, sharp, margin) & (matte > _REACH), 1, template)
+        template = torch.where(
+            _nearer(near, far, sharp, margin) & (matte > _REACH), torch.ones_like(template), template
+        )
     else:
         blurred = blur(sharp, kernel)
         matte = blur(template, kernel) if boundary == "spread" else template

@@ -19,9 +19,10 @@ def translate(image: Tensor, offset: Tensor) -> Tensor:
         The moved images, shape of `image`.
     """
     height, width = image.shape[-2:]
-    transform = torch.zeros(len(image), 2, 3, device=image.device, dtype=image.dtype)
-    transform[:, 0, 0] = transform[:, 1, 1] = 1
-    transform[:, 0, 2], transform[:, 1, 2] = -2 / width * offset[:, 1], -2 / height * offset[:, 0]
+    down, right = offset.unbind(1)
+    one, zero = torch.ones_like(down), torch.zeros_like(down)
+    # Stacked, for a number written into a place is copied from the host, which waits for a GPU.
+    transform = torch.stack([one, zero, -2 / width * right, zero, one, -2 / height * down], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(transform, list(image.shape), align_corners=False)
     return F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
 

@@ -46,6 +46,16 @@ class PairDraw(NamedTuple):
         """The draw of some of the batch's pairs, with noise of its own."""
         return PairDraw._make([*(field[start:stop] for field in self[:-1]), self.seed + start])
 
+    def pack(self) -> Tensor:
+        """All that `to` moves as one tensor of numbers, from which `unpack` makes it anew."""
+        return torch.cat([field.flatten().double() for field in self[:-2]])
+
+    def unpack(self, packed: Tensor) -> "PairDraw":
+        """The draw that was packed, of the same shapes and types as this one, on the device of `packed`."""
+        parts = torch.split(packed, [field.numel() for field in self[:-2]])
+        fields = [part.view(old.shape).to(old.dtype) for part, old in zip(parts, self[:-2], strict=True)]
+        return PairDraw._make([*fields, self.quality, self.seed])
+
     def to(self, device: torch.device | str) -> "PairDraw":
         """The draw on a device, but for `quality`, whose bounds are read; Lightning moves batches by this."""
         return PairDraw._make([*(send(field, device) for field in self[:-2]), self.quality, self.seed])
@@ -159,6 +169,8 @@ class Synthesizer:
             quality=torch.zeros(count),
             seed=int(torch.randint(2**62, (), generator=generator)),
         )
+        if not (self.backgrounds or self.softness or self.shift or self.jpeg or (self.noise and self.clean)):
+            return draw
         # Drawn last, so that what is switched off leaves the draws before it as they were.
         behind = torch.rand(count, generator=generator) < self.backgrounds
         compressed = torch.rand(count, generator=generator) < 0.5
@@ -185,6 +197,13 @@ class Synthesizer:
         Returns:
             The pairs.
         """
+        return self.expose(self.arrange(sharp, draw, background), draw)
+
+    def arrange(self, sharp: Tensor, draw: PairDraw, background: Tensor | None = None) -> FocusPair:
+        """The pairs as lenses show them, before noise, compression and rounding; arguments as of the whole call.
+
+        Every batch of a size takes the same kernels, whatever was drawn, and none of them waits for the device.
+        """
         height, width = sharp.shape[-2:]
         side = max(height, width)
         top, left = (side - height) // 2, (side - width) // 2
@@ -204,7 +223,23 @@ class Synthesizer:
             background if self.backgrounds else None,
             self.margin,
         )
-        return self._degrade(pair, draw)
+        if not self.shift:
+            return pair
+        return pair._replace(a=translate(pair.a, draw.shift / 2), b=translate(pair.b, -draw.shift / 2))
+
+    def expose(self, pair: FocusPair, draw: PairDraw) -> FocusPair:
+        """The pairs as files hold them: with noise, compressed, rounded."""
+        a, b = pair.a, pair.b
+        if self.noise:
+            generator = torch.Generator(a.device).manual_seed(draw.seed)
+            level = send(draw.noise, a.device)
+            a, b = add_noise(a, level, generator), add_noise(b, level, generator)
+        if self.jpeg:
+            # Both in one pass of the codec, which is many small kernels.
+            a, b = compress(torch.cat([a, b]), draw.quality.repeat(2)).chunk(2)
+        if self.rounded:
+            a, b = (a * 255).round() / 255, (b * 255).round() / 255
+        return pair._replace(a=a, b=b)
 
     def _soften(self, template: Tensor) -> Tensor:
         if not self.edge:
@@ -212,16 +247,3 @@ class Synthesizer:
         size = 2 * math.ceil(3 * self.edge) + 1
         sigma = torch.full((len(template),), self.edge, device=template.device)
         return blur(template, gaussian_kernels(torch.full_like(sigma, size), sigma, size))
-
-    def _degrade(self, pair: FocusPair, draw: PairDraw) -> FocusPair:
-        a, b = pair.a, pair.b
-        if self.shift:
-            a, b = translate(a, draw.shift / 2), translate(b, -draw.shift / 2)
-        if self.noise:
-            generator = torch.Generator(a.device).manual_seed(draw.seed)
-            a, b = add_noise(a, draw.noise, generator), add_noise(b, draw.noise, generator)
-        if self.jpeg:
-            a, b = compress(a, draw.quality), compress(b, draw.quality)
-        if self.rounded:
-            a, b = (a * 255).round() / 255, (b * 255).round() / 255
-        return pair._replace(a=a, b=b)

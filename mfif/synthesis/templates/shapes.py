@@ -87,5 +87,6 @@ class ShapeTemplates:
         # Now the ellipse is the unit circle, and a polygon's corners lie on it at equal steps from the u axis.
         step = 2 * math.pi / corners
         from_middle = torch.atan2(v, u).remainder(step) - step / 2  # angle to the middle of the nearest side
-        side = torch.where(corners > 2, (step / 2).cos() / from_middle.cos(), 1)
+        side = (step / 2).cos() / from_middle.cos()
+        side = torch.where(corners > 2, side, torch.ones_like(side))
         return (torch.hypot(u, v) <= side).float().unsqueeze(1)
