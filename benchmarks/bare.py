@@ -1,5 +1,7 @@
 """The bare training step, the floor that a training is measured against."""
 
+from collections.abc import Callable
+
 import torch
 
 from mfif.module import FusionModule
@@ -31,8 +33,8 @@ class BareStep:
         self.optimizer.step()
 
 
-def record_graph(step: BareStep) -> torch.cuda.CUDAGraph:
-    """The kernels of a step as one CUDA graph, which `replay` launches at once; its optimizer is `capturable`."""
+def record_graph(step: BareStep) -> Callable[[], None]:
+    """A call that launches the kernels of a step at once, as one CUDA graph; the step's optimizer is `capturable`."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -43,4 +45,8 @@ def record_graph(step: BareStep) -> torch.cuda.CUDAGraph:
     step.optimizer.zero_grad()
     with torch.cuda.graph(graph):
         step()
-    return graph
+
+    def replay(_keep: BareStep = step) -> None:  # the graph works in the memory of the step
+        graph.replay()
+
+    return replay

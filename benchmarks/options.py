@@ -65,7 +65,7 @@ def step_with(option: Option, width: int, pair: FocusPair) -> Call:
         compile=option.compile,
     )
     step = BareStep(module, pair, option.precision)
-    return record_graph(step).replay if option.graph else step
+    return record_graph(step) if option.graph else step
 
 
 def measure(width: int, batch: int, side: int, device: str, repeats: int) -> list[dict[str, Any]]:

@@ -112,9 +112,8 @@ class Probe(Callback):
             for words in (False, compiled)
         )
         self._flop = MatrixProduct.count(BareStep(plain, batch, trainer.precision))
-        self._step: Call = BareStep(bare, batch, trainer.precision, **({"capturable": True} if graph else {}))
-        if graph:
-            self._step = record_graph(self._step).replay
+        step = BareStep(bare, batch, trainer.precision, **({"capturable": True} if graph else {}))
+        self._step: Call = record_graph(step) if graph else step
         dtype = torch.bfloat16 if "bf16" in trainer.precision else torch.float32
         self._product = MatrixProduct(module.device, dtype)
 

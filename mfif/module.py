@@ -40,7 +40,7 @@ class FusionModule(LightningModule):
             device, and not for ``16-mixed``. The weights are those without it.
 
     Raises:
-        ValueError: A metric is of the map, and the network gives none.
+        ValueError: A metric is of the map, and the network gives none; or `compile` and `graph` would both record.
     """
 
     def __init__(
@@ -69,6 +69,10 @@ class FusionModule(LightningModule):
             raise ValueError(
                 f"Expected metrics without a map for {type(network).__name__}, got {', '.join(of_map)}. "
                 "Choose experiment=mfnet, or metrics=image callbacks.best.monitor=val/PSNR."
+            )
+        if graph and compile in ("reduce-overhead", "max-autotune"):
+            raise ValueError(
+                f"Expected `compile` to record no graphs of its own with `graph`, got {compile!r}. Take true."
             )
         self._optimizer = optimizer
         self._scheduler = scheduler
@@ -124,6 +128,10 @@ class FusionModule(LightningModule):
             if not fits:
                 raise InputError(f"Expected {name} with graph=true, got {got}. Leave graph=true out.")
         self._recorded = RecordedLoss(self._loss_of, self.network.parameters())
+
+    def on_fit_end(self) -> None:
+        """Let go of what was recorded, and its memory."""
+        self._recorded = None
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         """Forget the gradients of the iteration before; a recorded loss replaces them itself."""

@@ -89,4 +89,11 @@ class RecordedLoss:
         with torch.autocast("cuda", enabled=False):
             # Not by `backward`, which keeps what it was recorded with for as long as anything needs gradients.
             gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
-        return loss.detach(), *gradients
+        return loss.detach(), *map(_laid_as, gradients, self._parameters)
+
+
+def _laid_as(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
+    """The gradient in memory as its parameter is, which fused optimizers ask for and `backward` sees to."""
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import Callback
+from torch.utils.data import DataLoader
 from torchmetrics import MetricCollection
 
 from mfif.losses import FusionLoss, SharperSourceSsim
@@ -160,3 +163,34 @@ def test_images_are_scored_in_their_range(pair: FocusPair, monkeypatch: pytest.M
 def test_metrics_of_the_map_need_one() -> None:
     with pytest.raises(ValueError, match=r"metrics without a map for MFNet, got map_accuracy. Choose experiment=mfnet"):
         module(network=MFNet(width=4))
+
+
+@pytest.mark.parametrize("algorithm", ["norm", "value"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_gradients_are_clipped_in_mixed_precision(algorithm: str, fused: bool, pair: FocusPair, tmp_path: Path) -> None:
+    sizes: list[torch.Tensor] = []
+
+    class Look(Callback):
+        def on_before_zero_grad(self, trainer: Trainer, pl_module: FusionModule, optimizer: torch.optim.Adam) -> None:
+            gradients = [p.grad.flatten() for p in pl_module.parameters() if p.grad is not None]
+            if gradients:  # those of the iteration before, as the optimizer saw them
+                every = torch.cat(gradients)
+                sizes.append(every.norm() if algorithm == "norm" else every.abs().max())
+
+    trainer = Trainer(
+        default_root_dir=tmp_path,
+        accelerator="cpu",
+        precision="bf16-mixed",
+        gradient_clip_val=1e-4,
+        gradient_clip_algorithm=algorithm,
+        max_steps=3,
+        callbacks=[Look()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    model = module(optimizer=partial(torch.optim.Adam, lr=1e-3, fused=fused))
+    trainer.fit(model, DataLoader([pair] * 3, batch_size=None))
+    assert len(sizes) == 2
+    torch.testing.assert_close(torch.stack(sizes), torch.full((2,), 1e-4), rtol=1e-3, atol=0)

@@ -1,4 +1,4 @@
-"""What is recorded gives what is computed step by step: on a GPU itself, and with a stand-in for its graph everywhere."""
+"""What is recorded gives what is computed step by step: on a GPU, and everywhere with a stand-in for its graph."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +13,7 @@ from mfif.config import CONFIG_DIR, register_schemas
 from mfif.errors import InputError
 from mfif.losses import FusionLoss
 from mfif.models import ContextTwoStream, TwoStream
+from mfif.module import FusionModule
 from mfif.pair import FocusPair, blend
 from mfif.recorded import Recorded, RecordedLoss
 
@@ -86,65 +87,83 @@ def test_on_the_accelerator_a_recorded_training_gives_the_same_weights(
         torch.testing.assert_close(recorded[key], value, rtol=0.05, atol=2e-4 if name == "paper" else 2e-2)
 
 
-@pytest.mark.parametrize(
-    ("words", "got"),
-    [
-        ((), "one CUDA device with graph=true, got 1 of cpu"),
-    ],
-)
-def test_what_cannot_be_recorded_is_said(
-    words: Sequence[str], got: str, root: Path, photos: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match=got):
-        train(root, photos, tmp_path, *TRAININGS["paper"], "trainer=cpu", "graph=true", *words)
+def test_without_cuda_nothing_is_recorded(root: Path, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="one CUDA device with graph=true, got 1 of cpu"):
+        train(root, photos, tmp_path, *TRAININGS["paper"], "trainer=cpu", "graph=true")
 
 
-@pytest.mark.parametrize(
-    ("words", "got"),
-    [
-        (["+trainer.accumulate_grad_batches=2"], "accumulate_grad_batches=1 with graph=true, got 2"),
-    ],
-)
 @pytest.mark.usefixtures("replayed")
-def test_what_a_recording_does_not_go_with_is_said(
-    words: Sequence[str], got: str, root: Path, photos: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match=got):
-        train(root, photos, tmp_path, *TRAININGS["paper"], "trainer=cpu", "graph=true", *words)
+def test_gathered_gradients_are_not_recorded(root: Path, photos: Path, tmp_path: Path) -> None:
+    words = ["trainer=cpu", "graph=true", "+trainer.accumulate_grad_batches=2"]
+    with pytest.raises(InputError, match="accumulate_grad_batches=1 with graph=true, got 2"):
+        train(root, photos, tmp_path, *TRAININGS["paper"], *words)
 
 
-def batch(seed: int, count: int) -> FocusPair:
-    a, b, alpha, sharp = torch.rand(4, count, 1, 32, 32, generator=torch.Generator().manual_seed(seed)).cuda()
+def batch(seed: int, count: int, device: str) -> FocusPair:
+    a, b, alpha, sharp = torch.rand(4, count, 1, 32, 32, generator=torch.Generator().manual_seed(seed)).to(device)
     return FocusPair(a, b, alpha.round(), sharp)
 
 
-@cuda
-@pytest.mark.parametrize("network", [TwoStream(8), ContextTwoStream(8, detail=4)], ids=["two_stream", "context"])
-@pytest.mark.parametrize("bfloat16", [False, True])
-def test_on_the_accelerator_loss_and_gradients_are_those_of_autograd(network: torch.nn.Module, bfloat16: bool) -> None:
-    network.cuda()
+def compare_with_autograd(network: torch.nn.Module, device: str, bfloat16: bool, tolerance: float) -> None:
+    """Loss and gradients of batches between which the weights change, and the shape, beside what autograd gives."""
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     criterion = FusionLoss(cross_entropy=0.1)
+    parameters = list(network.parameters())
 
     def loss_of(*parts: Tensor) -> Tensor:
         pair = FocusPair(*parts)
         alpha = network(pair.a, pair.b)
         return criterion(blend(pair.a, pair.b, alpha), alpha, pair)
 
-    recorded = RecordedLoss(loss_of, network.parameters())
-    # With the third batch the weights are others, with the fifth the shape is.
+    recorded = RecordedLoss(loss_of, parameters)
     for step, count in enumerate((2, 2, 2, 2, 3, 3)):
-        pair = batch(step, count)
+        pair = batch(step, count, device)
         if step == 2:
             with torch.no_grad():
-                for parameter in network.parameters():
+                for parameter in parameters:
                     parameter.mul_(1.5)
-        with torch.autocast("cuda", torch.bfloat16, enabled=bfloat16):
+        with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
             loss = recorded(*pair)
-        found = [parameter.grad for parameter in network.parameters()]
-        with torch.autocast("cuda", torch.bfloat16, enabled=bfloat16):
             expected = loss_of(*pair)
-        gradients = torch.autograd.grad(expected, list(network.parameters()))
-        torch.testing.assert_close(loss, expected.detach(), rtol=1e-4, atol=0)
-        for gradient, other in zip(gradients, found, strict=True):
-            assert other is not None
-            torch.testing.assert_close(other, gradient, rtol=0, atol=0.02 * float(gradient.abs().max()) + 1e-9)
+        gradients = torch.autograd.grad(expected, parameters)
+        torch.testing.assert_close(loss, expected.detach(), rtol=tolerance, atol=0)
+        del expected  # while its graph lives, nothing can be recorded
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            assert parameter.grad is not None
+            assert parameter.grad.stride() == parameter.stride()
+            atol = tolerance * float(gradient.abs().max()) + 1e-9
+            torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=atol)
+
+
+NETWORKS = pytest.mark.parametrize(
+    "network", [TwoStream(8), ContextTwoStream(8, detail=4)], ids=["two_stream", "context"]
+)
+
+
+@NETWORKS
+@pytest.mark.usefixtures("replayed")
+def test_loss_and_gradients_are_those_of_autograd(network: torch.nn.Module) -> None:
+    compare_with_autograd(network, "cpu", bfloat16=False, tolerance=0)
+
+
+@cuda
+@NETWORKS
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_on_the_accelerator_loss_and_gradients_are_those_of_autograd(network: torch.nn.Module, bfloat16: bool) -> None:
+    compare_with_autograd(network, "cuda", bfloat16, tolerance=0.02)
+
+
+@pytest.mark.usefixtures("replayed")
+def test_what_does_not_count_has_no_gradient() -> None:
+    used, unused = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(3))
+    recorded = RecordedLoss(lambda x: (used * x).sum(), [used, unused])
+    assert recorded(torch.tensor([1.0, 2.0])) == 3
+    assert torch.equal(used.grad, torch.tensor([1.0, 2.0]))  # type: ignore[arg-type]
+    assert recorded(torch.tensor([5.0, 6.0])) == 11
+    assert torch.equal(used.grad, torch.tensor([5.0, 6.0]))  # type: ignore[arg-type]
+    assert unused.grad is None
+
+
+def test_two_recordings_in_one_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"graphs of its own with `graph`, got 'reduce-overhead'"):
+        FusionModule(TwoStream(4), FusionLoss(), torch.optim.Adam, compile="reduce-overhead", graph=True)

@@ -182,6 +182,10 @@ class SynthesizedPairs(LightningDataModule):
                 on_bad_photo=self.on_bad_photo,
             )
 
+    def teardown(self, stage: str | None = None) -> None:
+        """Let go of what was recorded, and its memory."""
+        self._recorded = None
+
     def prepare_data(self) -> None:
         """Fetch what is not there yet, once a node."""
         for split in _SPLITS:
