@@ -22,7 +22,7 @@ def main(config: DictConfig) -> float | None:
     from mfif.memory import keep_freed_memory
     from mfif.metrics import FusionMetrics
     from mfif.module import FusionModule
-    from mfif.training.callbacks import fitting
+    from mfif.training.callbacks import fitting, without_stand_ins
     from mfif.training.provenance import write_provenance
     from mfif.training.runs import find_checkpoint, quiet_logs, start_from, summarize
     from mfif.training.survival import WholeCheckpoints
@@ -53,11 +53,13 @@ def main(config: DictConfig) -> float | None:
             compile=config.compile,
             graph=config.graph,
         )
+        callbacks = fitting(build(config.callbacks).values(), loggers)
         trainer = build(
             config.trainer,
-            callbacks=fitting(build(config.callbacks).values(), loggers),
+            callbacks=callbacks,
             logger=loggers,
             plugins=cluster_plugins(),
+            **without_stand_ins(callbacks, config.trainer),
         )
         trainer.strategy.checkpoint_io = WholeCheckpoints()
         checkpoint = find_checkpoint(restarted_run(config.output) or config.resume, module, trainer.max_steps)

@@ -1,11 +1,12 @@
 """What happens beside training: progress, pictures, tables of scores, curves."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, RichProgressBar
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelSummary, RichProgressBar
+from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor, distributed
 
@@ -19,6 +20,18 @@ from mfif.training.collect import read_curves
 def fitting(callbacks: Iterable[Callback], loggers: Sequence[Logger]) -> list[Callback]:
     """The callbacks that work with the loggers there are: the monitor of the learning rate wants one."""
     return [callback for callback in callbacks if loggers or not isinstance(callback, LearningRateMonitor)]
+
+
+def without_stand_ins(callbacks: Sequence[Callback], words: Collection[str]) -> dict[str, bool]:
+    """Words that keep a trainer from a progress bar or a summary of its own, where `callbacks` have none.
+
+    Args:
+        callbacks: Those of the trainer.
+        words: What the trainer is told already.
+    """
+    ours = {"enable_progress_bar": LightningProgressBar, "enable_model_summary": ModelSummary}
+    found = {word: any(isinstance(callback, kind) for callback in callbacks) for word, kind in ours.items()}
+    return {word: False for word, there in found.items() if not there and word not in words}
 
 
 class ProgressBar(RichProgressBar):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from lightning import Trainer
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelSummary, RichModelSummary
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from PIL import Image
 from torch.utils.data import DataLoader
@@ -19,7 +19,14 @@ from mfif.metrics import PSNR, FusionMetrics, MapAccuracy
 from mfif.models import TwoStream
 from mfif.module import FusionModule
 from mfif.pair import FocusPair
-from mfif.training.callbacks import ProgressBar, ScoreTable, TrainingCurves, ValidationPictures, fitting
+from mfif.training.callbacks import (
+    ProgressBar,
+    ScoreTable,
+    TrainingCurves,
+    ValidationPictures,
+    fitting,
+    without_stand_ins,
+)
 
 
 class Recorder(WandbLogger):
@@ -155,3 +162,18 @@ def test_only_the_monitor_of_the_learning_rate_wants_a_logger(tmp_path: Path) ->
     callbacks = [LearningRateMonitor(), TrainingCurves(str(tmp_path / "curves.png"))]
     assert fitting(callbacks, [CSVLogger(tmp_path)]) == callbacks
     assert fitting(callbacks, []) == callbacks[1:]
+
+
+def test_what_is_left_out_has_no_stand_in(tmp_path: Path) -> None:
+    def shown(callbacks: list[Callback], **words: bool) -> tuple[bool, bool]:
+        """Whether a trainer has a bar and a summary."""
+        words |= without_stand_ins(callbacks, words)
+        trainer = Trainer(accelerator="cpu", logger=False, default_root_dir=tmp_path, callbacks=callbacks, **words)
+        summaries = [callback for callback in trainer.callbacks if isinstance(callback, ModelSummary)]  # type: ignore[attr-defined]
+        return trainer.progress_bar_callback is not None, bool(summaries)
+
+    assert shown([]) == (False, False)
+    assert shown([ProgressBar()]) == (True, False)
+    assert shown([RichModelSummary(max_depth=1)]) == (False, True)
+    assert shown([ProgressBar(), RichModelSummary(max_depth=1)]) == (True, True)
+    assert shown([], enable_progress_bar=True, enable_model_summary=True) == (True, True)  # asked for
