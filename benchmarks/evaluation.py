@@ -18,7 +18,7 @@ from benchmarks.timing import Call, in_turn, medians, parse, parser, ratio, writ
 from mfif.evaluation.workers import available_cores
 
 ROOT = Path(__file__).parent.parent
-METHODS = ("mean", "laplacian", "pyramid", "gf", "im", "paper", "fast", "default")
+METHODS = ("mean", "laplacian", "pyramid", "gf", "im", "source_a", "fast", "default")
 
 
 def evaluate(pairs: Path, output: Path, workers: int) -> Call:

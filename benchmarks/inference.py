@@ -27,7 +27,7 @@ from mfif.models import TwoStream
 from mfif.pair import luma
 
 PRODUCT = "matrix product"
-REFERENCE_POINTS = ("mean", "source_a", "source_b")
+LEFT_OUT = ("mean", "source_a", "source_b", "paper")  # reference points; what is measured untrained, at its width
 SECONDS = 6.0  # that a method may take, all turns together, but two at least
 Pair = list[NDArray[np.uint8]]
 
@@ -42,8 +42,8 @@ def photographs(side: int) -> Pair:
 
 
 def methods(device: str) -> dict[str, Method]:
-    """All that can be built without a checkpoint, but the reference points, and the paper's network untrained."""
-    named = {name: load(name, device) for name in method_names() if name not in REFERENCE_POINTS}
+    """All that can be built without a checkpoint, but those left out, and the paper's network untrained."""
+    named = {name: load(name, device) for name in method_names() if name not in LEFT_OUT}
     torch.manual_seed(0)
     networks = {f"two_stream, width {width}": TwoStream(width).eval() for width in (16, 128)}
     fast = {name: Fuser(network.to(memory_format=torch.channels_last)) for name, network in networks.items()}

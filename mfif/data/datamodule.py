@@ -234,14 +234,14 @@ class SynthesizedPairs(LightningDataModule):
         return self.graph and isinstance(batch, PairDraw) and self.trainer is not None and self.trainer.training
 
     def _synthesize_recorded(self, draw: PairDraw) -> FocusPair:
-        if self._recorded is None:
-            assert self.trainer is not None
-            device = self.trainer.strategy.root_device
+        assert self.trainer is not None
+        device = self.trainer.strategy.root_device
+        self._pattern = draw
 
-            def arrange(packed: Tensor) -> FocusPair:
-                return self.synthesizer.arrange(*self._photographs(draw.unpack(packed), "train", device))
+        def arrange(packed: Tensor) -> FocusPair:  # called while it is recorded alone
+            return self.synthesizer.arrange(*self._photographs(self._pattern.unpack(packed), "train", device))
 
-            self._recorded = Recorded(arrange, device)
+        self._recorded = self._recorded or Recorded(arrange, device)
         # Copies, for a batch may be looked at while the next one is made.
         parts = [part.clone() for part in self._recorded(draw.pack()) if part is not None]
         return self.synthesizer.expose(FocusPair(*parts), draw)

@@ -39,10 +39,10 @@ def test_streams_that_share_weights_are_passed_one_after_the_other(root: Path) -
 
 
 def test_every_method_of_the_group_is_measured(root: Path) -> None:
-    from benchmarks.inference import REFERENCE_POINTS, measure, methods, photographs
+    from benchmarks.inference import LEFT_OUT, measure, methods, photographs
 
     found = methods("cpu")
-    assert set(method_names()) - set(REFERENCE_POINTS) < set(found)
+    assert set(method_names()) - set(LEFT_OUT) < set(found)
     row = measure("default", found["default"], photographs(48), "cpu", repeats=1)
     assert row["ms"] > 0
     row = measure("network", Fuser(TwoStream(width=4).eval()), photographs(48), "cpu", repeats=1)
