@@ -49,6 +49,11 @@ CASES = {
 }
 
 
+ON_A_GPU = {
+    "paper, recorded": Case(
+        ("experiment=paper", "photos=library", "graph=true", "compile=true", "optimizer.fused=true"), 1, 6, 64
+    )
+}
 # A GPU is waited for at the end of a block, so that its blocks are long.
 BLOCK_ON_A_GPU, BLOCKS_ON_A_GPU, PAIRS_ON_A_GPU = 100, 8, 960
 
@@ -126,6 +131,11 @@ class Probe(Callback):
                 self.times[name].append((now() - begin) / count)
 
 
+def cases(device: str) -> dict[str, Case]:
+    """The trainings of a device."""
+    return {**CASES, **(ON_A_GPU if device == "cuda" else {})}
+
+
 def compose(case: Case, device: str, output: str, words: Sequence[str] = ()) -> DictConfig:
     """What `train.py` is told."""
     register_schemas()
@@ -179,10 +189,12 @@ def table(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     own = parser(__doc__)
-    own.add_argument("--only", choices=CASES)
+    own.add_argument("--only", choices=[*CASES, *ON_A_GPU])
     own.add_argument("words", nargs="*", help="what `train.py` shall be told besides: optimizer.fused=true ...")
     options = parse(own)
-    chosen = {options.only: CASES[options.only]} if options.only else CASES
+    chosen = cases(options.device)
+    if options.only:
+        chosen = {options.only: {**CASES, **ON_A_GPU}[options.only]}
     rows = [measure(name, case, options.device, options.words) for name, case in chosen.items()]
     table(rows)
     if not options.only and not options.words:
