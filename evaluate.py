@@ -24,7 +24,7 @@ def main(config: DictConfig) -> None:
     from mfif.evaluation.runner import Evaluation
     from mfif.evaluation.trial import Trials
     from mfif.evaluation.workers import available_cores
-    from mfif.fusion.fusers import Fuser, check_orientations, check_precision
+    from mfif.fusion.fusers import Fuser, check_precision, check_self_ensemble
     from mfif.fusion.inference import choose_device
     from mfif.report.files import Report
     from mfif.report.page import write_page
@@ -42,7 +42,7 @@ def main(config: DictConfig) -> None:
                 f"Add it to benchmark=[...], or leave it out by ~benchmark.{name}."
             )
     check_precision(config.precision)
-    check_orientations(config.orientations)
+    check_self_ensemble(config.self_ensemble)
     build = partial(instantiate, _convert_="all")
     device = choose_device(config.device)
     refine = build(config.refine) if config.refine else None
@@ -51,7 +51,7 @@ def main(config: DictConfig) -> None:
         if isinstance(method, Fuser):
             own = method.threshold is None or method.refine is not None  # part of the method
             cut = {} if own else {"threshold": config.threshold, "refine": refine}
-            precise = {key: config[key] for key in ("precision", "orientations")} if method.has_network else {}
+            precise = {key: config[key] for key in ("precision", "self_ensemble")} if method.has_network else {}
             methods[name] = replace(method, tile=config.tile, **precise, **cut)
     benchmarks = {name: build(node) for name, node in config.benchmark.items() if name != "root"}
     metrics = build(config.metrics)

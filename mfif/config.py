@@ -85,7 +85,7 @@ class EvaluateConfig:
         threshold: Level at which maps are cut; None keeps them continuous. Methods without a threshold have none here.
         tile: Side of the tiles a large image is cut into, in pixels.
         precision: What networks compute in: ``"32"`` or ``"bf16"``; see `mfif.fusion.fusers.Fuser`.
-        orientations: In how many networks see a pair: 1, 2, 4 or 8; see `mfif.fusion.fusers.Fuser`.
+        self_ensemble: In how many orientations networks see a pair: 1, 2, 4 or 8; see `mfif.fusion.fusers.Fuser`.
         on_error: ``stop`` at the first pair that cannot be used, or ``skip`` it.
         pictures: Whether fused images, decision maps and differences are written.
         output: Folder of this evaluation.
@@ -103,7 +103,7 @@ class EvaluateConfig:
     threshold: float | None = 0.5
     tile: int = 768
     precision: str = "32"
-    orientations: int = 1
+    self_ensemble: int = 1
     on_error: str = "stop"
     pictures: bool = True
     workers: int | None = None

@@ -104,11 +104,11 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         help="of the network's numbers; bf16 is faster where the hardware has it (default: %(default)s)",
     )
     limits.add_argument(
-        "--orientations",
+        "--self-ensemble",
         type=int,
         default=1,
         choices=(1, 2, 4, 8),
-        help="in how many the network sees the pair: fewer mistakes, for as many times the time (default: %(default)s)",
+        help="orientations the network sees the pair in: fewer mistakes, for as many times the time (default: %(default)s)",
     )
     limits.add_argument(
         "--tile",

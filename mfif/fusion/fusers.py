@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from mfif.errors import InputError
 from mfif.fusion.levels import blend_bands, blend_levels, colour, from_unit, to_unit
-from mfif.fusion.orientations import ORIENTATIONS, mean_map
 from mfif.fusion.refine import Refinement, refined
+from mfif.fusion.self_ensemble import ORIENTATIONS, mean_map
 from mfif.fusion.tiles import Raster, as_tensor, bands, tiled, whole
 from mfif.pair import binarize, luma
 
@@ -19,14 +19,14 @@ Precision = Literal["32", "bf16"]
 _PART = 1024  # side in pixels of what is converted at once
 
 
-def check_orientations(orientations: int) -> None:
+def check_self_ensemble(orientations: int) -> None:
     """Raise unless a network can see a pair in so many orientations.
 
     Raises:
         InputError: It cannot.
     """
     if orientations not in ORIENTATIONS:
-        raise InputError(f"Expected `orientations` to be 1, 2, 4 or 8, got {orientations!r}.")
+        raise InputError(f"Expected `self_ensemble` to be 1, 2, 4 or 8, got {orientations!r}.")
 
 
 def check_precision(precision: str) -> None:
@@ -82,12 +82,12 @@ class Fuser:
             every image whole, as do estimators without ``receptive_radius``.
         precision: What the network computes in: ``"32"``, or ``"bf16"`` for bfloat16 where autocast takes it, faster on
             hardware that has it. The map then differs in few pixels, and tiles agree with the whole only nearly.
-        orientations: In how many orientations the network sees the pair: 1, 2, 4 or 8, for as many times the time. The
-            map is the mean, see `mfif.fusion.orientations`.
+        self_ensemble: In how many orientations the network sees the pair: 1, 2, 4 or 8, for as many times the time. The
+            map is the mean, see `mfif.fusion.self_ensemble`.
 
     Raises:
         InputError: `tile` is not positive, or `precision` is none of the two, or not 32 for what is no network, or
-            `orientations` is none of the four, or not 1 for what is no network.
+            `self_ensemble` is none of the four, or not 1 for what is no network.
         ValueError: `refine` is given without a threshold.
     """
 
@@ -96,16 +96,16 @@ class Fuser:
     refine: Refinement | None = None
     tile: int | None = 768
     precision: Precision = "32"
-    orientations: int = 1
+    self_ensemble: int = 1
 
     def __post_init__(self) -> None:
         _check_tile(self.tile)
         check_precision(self.precision)
-        check_orientations(self.orientations)
+        check_self_ensemble(self.self_ensemble)
         if self.precision != "32" and not self.has_network:
             raise InputError("Expected `precision` to be 32 for a method without a network. Leave it out.")
-        if self.orientations != 1 and not self.has_network:
-            raise InputError("Expected `orientations` to be 1 for a method without a network. Leave it out.")
+        if self.self_ensemble != 1 and not self.has_network:
+            raise InputError("Expected `self_ensemble` to be 1 for a method without a network. Leave it out.")
         if self.refine is not None and self.threshold is None:
             raise ValueError("Expected `threshold` to be set where `refine` is: only a binary map is refined.")
 
@@ -175,7 +175,7 @@ class Fuser:
         views = self._view(a), self._view(b)
         with self._autocast(a):
             stride = getattr(self.estimator, "stride", 1)
-            alpha = mean_map(self.estimator, *views, self.orientations, stride)
+            alpha = mean_map(self.estimator, *views, self.self_ensemble, stride)
         return alpha if self.threshold is None else binarize(alpha, self.threshold).to(torch.uint8)
 
     @torch.no_grad()

@@ -150,7 +150,7 @@ def fuse(
     tile: int | None = 768,
     device: str = "auto",
     precision: Precision = "32",
-    orientations: int = 1,
+    self_ensemble: int = 1,
     on_error: OnError = "raise",
     output: str | Path | None = None,
     maps: bool = True,
@@ -177,7 +177,7 @@ def fuse(
             same.
         device: Where to compute; ``auto`` is a GPU if there is one.
         precision: ``"bf16"`` lets the network of a method compute in bfloat16; see `mfif.fusion.fusers.Fuser`.
-        orientations: In how many orientations the network of a method sees the pair, 1, 2, 4 or 8: a map with fewer
+        self_ensemble: In how many orientations the network of a method sees the pair, 1, 2, 4 or 8: a map with fewer
             mistakes, for as many times the time; see `mfif.fusion.fusers.Fuser`.
         on_error: ``"skip"`` leaves out images that cannot be read, ``"raise"`` stops.
         output: A name that ends in .tif, to write the fused image to, strip by strip, as are the images read that are
@@ -190,7 +190,7 @@ def fuse(
 
     Raises:
         InputError: An image cannot be read, the method cannot be loaded, takes another number of images, or has no
-            binary map to refine or no network for a `precision` or `orientations`; `output` is no TIFF or cannot be
+            binary map to refine or no network for a `precision` or `self_ensemble`; `output` is no TIFF or cannot be
             written.
         ValueError: There are fewer than two images, or they differ in shape or type.
         TypeError: An image is of a kind that cannot be fused.
@@ -218,7 +218,7 @@ def fuse(
     """
     place = choose_device(device)
     loaded = load(method) if isinstance(method, str | Path) else method
-    configured = _configured(loaded, refine, blend_width, tile, precision, orientations)
+    configured = _configured(loaded, refine, blend_width, tile, precision, self_ensemble)
     scratch = None if output is None else Scratch(tiff_name(output).parent, place)
     frames = Frames(dict(enumerate(images)), place, scratch)
     portraits, skipped = frames.survey(on_error)
@@ -253,15 +253,15 @@ def _configured(
     blend_width: float,
     tile: int | None,
     precision: Precision,
-    orientations: int,
+    self_ensemble: int,
 ) -> Method:
     """The method with what `fuse` was told about it."""
     if isinstance(method, Fuser):
         told: dict[str, Any] = {"precision": precision} if precision != "32" else {}
-        told |= {"orientations": orientations} if orientations != 1 else {}
+        told |= {"self_ensemble": self_ensemble} if self_ensemble != 1 else {}
         method = replace(method, tile=tile, **told)
-    elif precision != "32" or orientations != 1:
-        name, plain = ("precision", 32) if precision != "32" else ("orientations", 1)
+    elif precision != "32" or self_ensemble != 1:
+        name, plain = ("precision", 32) if precision != "32" else ("self_ensemble", 1)
         raise InputError(f"Expected `{name}` to be {plain} for a method that makes no map by a network. Leave it out.")
     elif isinstance(method, ImageFuser):
         method = replace(method, tile=tile)

@@ -165,7 +165,7 @@ def test_options_reach_the_fusion(pair: tuple[str, str]) -> None:
             (["--tile", "0", "--device", "cpu"], {"tile": None}),
             (["--tile", "16"], {}),
             (["--precision", "bf16"], {"precision": "bf16"}),
-            (["--orientations", "8"], {"orientations": 8}),
+            (["--self-ensemble", "8"], {"self_ensemble": 8}),
         ]
     ):
         assert main(["fuse", *pair, "-o", f"{number}.png", *words]) == 0

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mfif.fusion.fusers import Fuser
-from mfif.fusion.orientations import ORIENTATIONS, mean_map
+from mfif.fusion.self_ensemble import ORIENTATIONS, mean_map
 from mfif.models import ContextTwoStream, TwoStream
 
 
@@ -75,7 +75,7 @@ def test_tiles_give_the_map_of_the_whole(network: nn.Module, pair: tuple[Tensor,
             parameter.mul_(2)  # the untrained map is nearly one half everywhere
     a, b = (image.repeat(1, 1, 3, 3) for image in pair)
     whole, tiled, plain = (
-        Fuser(network.eval(), threshold=None, tile=tile, orientations=orientations).decision_map(a, b)
+        Fuser(network.eval(), threshold=None, tile=tile, self_ensemble=orientations).decision_map(a, b)
         for tile, orientations in ((None, 8), (64, 8), (None, 1))
     )
     torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
@@ -85,5 +85,5 @@ def test_tiles_give_the_map_of_the_whole(network: nn.Module, pair: tuple[Tensor,
 def test_sources_that_change_places_give_the_complement(pair: tuple[Tensor, Tensor]) -> None:
     network = ContextTwoStream(4, levels=2, detail=2).eval()
     a, b = pair
-    fuser = Fuser(network, orientations=8)
+    fuser = Fuser(network, self_ensemble=8)
     assert torch.equal(fuser.decision_map(a, b), 1 - fuser.decision_map(b, a))
