@@ -108,7 +108,7 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         type=int,
         default=1,
         choices=(1, 2, 4, 8),
-        help="orientations the network sees the pair in: fewer mistakes, for as many times the time (default: %(default)s)",
+        help="orientations the network sees the pair in: fewer mistakes, as many times the time (default: %(default)s)",
     )
     limits.add_argument(
         "--tile",
