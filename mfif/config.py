@@ -47,7 +47,7 @@ class TrainConfig:
         threshold: Level at which the map is cut in validation; None keeps it continuous.
         channels_last: Whether weights and features lie channels-last in memory.
         compile: Whether the network is compiled by ``torch.compile``, or in which of its modes.
-        graph: Whether forward and backward of an iteration are one CUDA graph.
+        graph: Whether synthesis is one CUDA graph, forward and backward another; on one GPU.
         deterministic: Whether only algorithms are used that give the same result every time, bit for bit.
     """
 

@@ -87,7 +87,7 @@ class RecordedLoss:
         with torch.enable_grad():
             loss = self._loss(*inputs)
         with torch.autocast("cuda", enabled=False):
-            # Not by `backward`, which keeps what it was recorded with for as long as anything needs gradients.
+            # Not by `backward`: what adds up gradients belongs to the stream it was made on, which may be another.
             gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
         return loss.detach(), *map(_laid_as, gradients, self._parameters)
 
