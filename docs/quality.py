@@ -34,6 +34,7 @@ def draw(axes: plt.Axes, means: list[dict[str, str]], seconds: dict[str, float],
         axes.scatter(x, y, s=40, color="#c0392b" if ours else "#555555", zorder=3)
         axes.annotate(row["method"], (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
+    axes.margins(x=0.12, y=0.1)
     axes.set_xlabel("seconds a pair, one thread")
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)
