@@ -6,6 +6,7 @@ import torch
 
 from mfif.module import FusionModule
 from mfif.pair import FocusPair
+from mfif.recorded import record
 
 
 class BareStep:
@@ -35,16 +36,7 @@ class BareStep:
 
 def record_graph(step: BareStep) -> Callable[[], None]:
     """A call that launches the kernels of a step at once, as one CUDA graph; the step's optimizer is `capturable`."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):  # cuDNN chooses, the optimizer makes its state
-            step()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    step.optimizer.zero_grad()
-    with torch.cuda.graph(graph):
-        step()
+    graph, _ = record(step)
 
     def replay(_keep: BareStep = step) -> None:  # the graph works in the memory of the step
         graph.replay()

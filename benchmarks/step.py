@@ -49,13 +49,9 @@ CASES = {
 }
 
 
-ON_A_GPU = {
-    "paper, recorded": Case(
-        ("experiment=paper", "photos=library", "graph=true", "compile=true", "optimizer.fused=true"), 1, 6, 64
-    )
-}
 # A GPU is waited for at the end of a block, so that its blocks are long.
-BLOCK_ON_A_GPU, BLOCKS_ON_A_GPU, PAIRS_ON_A_GPU = 100, 8, 960
+LONG = {"block": 100, "blocks": 8, "pairs": 960}
+RECORDED = ("experiment=paper", "photos=library", "graph=true", "compile=true", "optimizer.fused=true")
 
 
 class Probe(Callback):
@@ -133,7 +129,10 @@ class Probe(Callback):
 
 def cases(device: str) -> dict[str, Case]:
     """The trainings of a device."""
-    return {**CASES, **(ON_A_GPU if device == "cuda" else {})}
+    if device != "cuda":
+        return CASES
+    longer = {name: case._replace(**LONG) for name, case in CASES.items()}
+    return {**longer, "paper, recorded": Case(RECORDED, **LONG)}
 
 
 def compose(case: Case, device: str, output: str, words: Sequence[str] = ()) -> DictConfig:
@@ -148,8 +147,6 @@ def measure(name: str, case: Case, device: str, words: Sequence[str] = ()) -> di
     """Run a training of so many blocks, and say what it costs beside the bare step."""
     import train
 
-    if device == "cuda":
-        case = case._replace(block=BLOCK_ON_A_GPU, blocks=BLOCKS_ON_A_GPU, pairs=PAIRS_ON_A_GPU)
     with tempfile.TemporaryDirectory() as folder:
         usual = compose(case, device, folder)
         interval, pairs = usual.trainer.val_check_interval, usual.data.val_pairs
@@ -189,12 +186,14 @@ def table(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     own = parser(__doc__)
-    own.add_argument("--only", choices=[*CASES, *ON_A_GPU])
+    own.add_argument("--only", choices=cases("cuda"))
     own.add_argument("words", nargs="*", help="what `train.py` shall be told besides: optimizer.fused=true ...")
     options = parse(own)
     chosen = cases(options.device)
     if options.only:
-        chosen = {options.only: {**CASES, **ON_A_GPU}[options.only]}
+        if options.only not in chosen:
+            own.error(f"{options.only!r} wants --device cuda")
+        chosen = {options.only: chosen[options.only]}
     rows = [measure(name, case, options.device, options.words) for name, case in chosen.items()]
     table(rows)
     if not options.only and not options.words:

@@ -1,16 +1,35 @@
 """Functions of tensors as CUDA graphs, for kernels that are done before the next ones could be launched one by one."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 Function = Callable[..., Sequence[Tensor | None]]
+Outputs = TypeVar("Outputs")
+
+_WARM_UP = 3
 
 
 def can_record(device: torch.device) -> bool:
     """Whether what runs on the device can be recorded."""
     return device.type == "cuda"
+
+
+def record(compute: Callable[[], Outputs]) -> tuple[torch.cuda.CUDAGraph, Outputs]:
+    """The kernels of a call as one CUDA graph, and where in memory it leaves what the call gave."""
+    # Outside of the recording cuDNN chooses its algorithms, optimizers make their state, and compilers compile.
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(_WARM_UP):
+            compute()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = compute()
+    return graph, outputs
 
 
 class Recorded:
@@ -26,8 +45,6 @@ class Recorded:
     Source: CUDA graphs, https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
     """
 
-    _WARM_UP = 3  # cuDNN chooses its algorithms, and compilers compile, outside of the recording
-
     def __init__(self, function: Function, device: torch.device) -> None:
         self._function = function
         self._device = device
@@ -39,19 +56,11 @@ class Recorded:
             self._record(inputs)
         torch._foreach_copy_(self._inputs, list(inputs), non_blocking=True)
         self._graph.replay()
-        return self.outputs
+        return self._outputs
 
     def _record(self, inputs: Sequence[Tensor]) -> None:
         self._inputs = [value.to(self._device, copy=True) for value in inputs]
-        side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream(self._device))
-        with torch.cuda.stream(side):
-            for _ in range(self._WARM_UP):
-                self._compute()
-        torch.cuda.current_stream(self._device).wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self.outputs = self._compute()
+        self._graph, self._outputs = record(self._compute)
 
     def _compute(self) -> tuple[Tensor | None, ...]:
         # Weights that autocast has cast are no part of a recording: each replay is to cast those of its time.

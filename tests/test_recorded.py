@@ -31,10 +31,10 @@ def replayed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def record(self: Recorded, inputs: Sequence[Tensor]) -> None:
         self._inputs = [value.to(self._device, copy=True) for value in inputs]
-        self.outputs = self._compute()
+        self._outputs = self._compute()
 
         def replay() -> None:
-            for there, new in zip(self.outputs, self._compute(), strict=True):
+            for there, new in zip(self._outputs, self._compute(), strict=True):
                 if there is not None and new is not None:
                     there.copy_(new)
 
@@ -82,9 +82,12 @@ def test_on_the_accelerator_a_recorded_training_gives_the_same_weights(
     words = [*TRAININGS[name], "trainer=gpu", "optimizer.fused=true"]
     plain = train(root, photos, tmp_path / "plain", *words)
     recorded = train(root, photos, tmp_path / "recorded", *words, "graph=true")
-    for key, value in plain.items():
-        # Adam moves a weight by up to its rate however small the gradient, and sums of atomics differ in their order.
-        torch.testing.assert_close(recorded[key], value, rtol=0.05, atol=2e-4 if name == "paper" else 2e-2)
+    begun = train(root, photos, tmp_path / "begun", *words, "optimizer.lr=1e-12")
+    weights = [key for key in plain if key.startswith("network.")]
+    apart, moved = (
+        torch.cat([(plain[key] - other[key]).flatten() for key in weights]).norm() for other in (recorded, begun)
+    )
+    assert apart < 0.1 * moved  # not 0: sums of atomics differ in their order
 
 
 def test_without_cuda_nothing_is_recorded(root: Path, photos: Path, tmp_path: Path) -> None:
@@ -126,7 +129,7 @@ def compare_with_autograd(network: torch.nn.Module, device: str, bfloat16: bool,
             loss = recorded(*pair)
             expected = loss_of(*pair)
         gradients = torch.autograd.grad(expected, parameters)
-        torch.testing.assert_close(loss, expected.detach(), rtol=tolerance, atol=0)
+        torch.testing.assert_close(loss, expected.detach(), rtol=min(tolerance, 1e-4), atol=0)
         del expected  # while its graph lives, nothing can be recorded
         for parameter, gradient in zip(parameters, gradients, strict=True):
             assert parameter.grad is not None

@@ -235,16 +235,15 @@ class SynthesizedPairs(LightningDataModule):
 
     def _synthesize_recorded(self, draw: PairDraw) -> FocusPair:
         assert self.trainer is not None
-        device = self.trainer.strategy.root_device
+        self._recorded = self._recorded or Recorded(self._arrange, self.trainer.strategy.root_device)
         self._pattern = draw
-
-        def arrange(packed: Tensor) -> FocusPair:  # called while it is recorded alone
-            return self.synthesizer.arrange(*self._photographs(self._pattern.unpack(packed), "train", device))
-
-        self._recorded = self._recorded or Recorded(arrange, device)
         # Copies, for a batch may be looked at while the next one is made.
         parts = [part.clone() for part in self._recorded(draw.pack()) if part is not None]
         return self.synthesizer.expose(FocusPair(*parts), draw)
+
+    def _arrange(self, packed: Tensor) -> FocusPair:
+        """What is recorded; `_pattern` is looked at then, and not when it is replayed."""
+        return self.synthesizer.arrange(*self._photographs(self._pattern.unpack(packed), "train", packed.device))
 
     def _photographs(self, draw: PairDraw, split: Split, device: torch.device) -> tuple[Tensor, PairDraw, Tensor]:
         bank = self.banks[split] = self.banks[split].to(device)

@@ -169,6 +169,7 @@ class Synthesizer:
             quality=torch.zeros(count),
             seed=int(torch.randint(2**62, (), generator=generator)),
         )
+        # What follows costs as much as what precedes; where all of it is switched off, it is not drawn.
         if not (self.backgrounds or self.softness or self.shift or self.jpeg or (self.noise and self.clean)):
             return draw
         # Drawn last, so that what is switched off leaves the draws before it as they were.

@@ -239,9 +239,6 @@ def test_refinements_by_name_and_at_the_seam() -> None:
         ("source_a", {}, "ConstantMap takes two images, got 3"),
         ("default", {"precision": "16"}, "`precision` to be 32 or bf16, got '16'"),
         ("laplacian", {"precision": "bf16"}, "`precision` to be 32 for a method without a network"),
-        ("default", {"self_ensemble": 3}, "`self_ensemble` to be 1, 2, 4 or 8, got 3"),
-        ("laplacian", {"self_ensemble": 8}, "`self_ensemble` to be 1 for a method without a network"),
-        ("pyramid", {"self_ensemble": 8}, "`self_ensemble` to be 1 for a method that makes no map by a network"),
         ("pyramid", {"precision": "bf16"}, "`precision` to be 32 for a method that makes no map by a network"),
     ],
 )

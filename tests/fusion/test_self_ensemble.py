@@ -5,6 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import mfif
+from mfif.errors import InputError
 from mfif.fusion.fusers import Fuser
 from mfif.fusion.self_ensemble import ORIENTATIONS, mean_map
 from mfif.models import ContextTwoStream, TwoStream
@@ -84,6 +86,24 @@ def test_tiles_give_the_map_of_the_whole(network: nn.Module, pair: tuple[Tensor,
 
 def test_sources_that_change_places_give_the_complement(pair: tuple[Tensor, Tensor]) -> None:
     network = ContextTwoStream(4, levels=2, detail=2).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(2)
     a, b = pair
+    soft = Fuser(network, threshold=None, self_ensemble=8).decision_map(a, b)
+    assert (soft - 0.5).abs().min() > 1e-6  # where it is one half, neither source has it
     fuser = Fuser(network, self_ensemble=8)
     assert torch.equal(fuser.decision_map(a, b), 1 - fuser.decision_map(b, a))
+
+
+@pytest.mark.parametrize(
+    ("method", "orientations", "message"),
+    [
+        ("default", 3, "`self_ensemble` to be 1, 2, 4 or 8, got 3"),
+        ("laplacian", 8, "`self_ensemble` to be 1 for a method without a network"),
+        ("pyramid", 8, "`self_ensemble` to be 1 for a method that makes no map by a network"),
+    ],
+)
+def test_what_has_no_orientations_is_said(method: str, orientations: int, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        mfif.fuse(list(torch.rand(2, 1, 32, 32)), method, self_ensemble=orientations)
