@@ -53,7 +53,8 @@ def main(config: DictConfig) -> float | None:
             compile=config.compile,
             graph=config.graph,
         )
-        callbacks = fitting(build(config.callbacks).values(), loggers)
+        averaging = [build(config.averaging)] if config.averaging else []
+        callbacks = [*averaging, *fitting(build(config.callbacks).values(), loggers)]
         trainer = build(
             config.trainer,
             callbacks=callbacks,

@@ -59,6 +59,7 @@ class TrainConfig:
     loss: Node = MISSING
     optimizer: Node = MISSING
     scheduler: Node = MISSING
+    averaging: Node = field(default_factory=dict)
     metrics: Node = MISSING
     trainer: Node = MISSING
     callbacks: Node = field(default_factory=dict)
@@ -154,6 +155,8 @@ def check_config(config: DictConfig) -> None:
     if missing:
         raise InputError(f"No value for {', '.join(missing)}. Give one, for example {missing[0]}=VALUE.")
     for name, node in OmegaConf.to_container(config, resolve=True).items():  # type: ignore[union-attr]
+        if name in ("averaging", "refine") and node and "_target_" not in node:
+            raise InputError(f"Expected no values for {name}=none, got {', '.join(map(str, node))}. Choose another.")
         _check_node(str(name), node)
 
 

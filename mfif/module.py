@@ -189,11 +189,19 @@ class FusionModule(LightningModule):
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimizer, and the schedule if there is one."""
-        optimizer = self._optimizer(self.network.parameters())
-        if self._scheduler is None:
+        """The optimizer, and the schedule if there is one.
+
+        Raises:
+            InputError: One of them refuses its values, or the schedule the optimizer.
+        """
+        try:
+            optimizer = self._optimizer(self.network.parameters())
+            scheduler = None if self._scheduler is None else self._scheduler(optimizer)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"The optimizer and its schedule cannot be built: {error}") from error
+        if scheduler is None:
             return optimizer
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step", "name": "learning_rate"},
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step", "name": "learning_rate"},
         }

@@ -86,6 +86,7 @@ def test_misspelt_key_in_a_file(run: Run, tmp_path: Path) -> None:
         ("resume=nowhere", "nowhere"),
         ("logger=null", "~GROUP"),
         ("trainer.accumulate_grad_batches=2", "+trainer.accumulate_grad_batches=VALUE"),
+        ("+averaging.decay=0.9", "no values for averaging=none, got decay"),
         ("+callbacks.swa={_target_:lightning.pytorch.callbacks.StochasticWeightAveraging,swa_lrs:0}", "`swa_lrs`"),
         ("network._target_=mfif.models.Nothing", "mfif.models.Nothing"),
     ],

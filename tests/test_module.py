@@ -1,6 +1,7 @@
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 from torchmetrics import MetricCollection
 
+from mfif.errors import InputError
 from mfif.losses import FusionLoss, SharperSourceSsim
 from mfif.metrics import PSNR, MapAccuracy, paper_metrics
 from mfif.models import MFNet, TwoStream
@@ -87,6 +89,26 @@ def test_only_the_network_is_optimized_and_the_schedule_steps_by_iteration() -> 
     assert optimized == {id(p) for p in model.network.parameters()}
     assert configured["lr_scheduler"]["interval"] == "step"
     assert isinstance(module().configure_optimizers(), torch.optim.Adam)
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"optimizer": partial(torch.optim.Adam, lr=-1.0)}, "learning rate: -1.0"),
+        (
+            {
+                "optimizer": partial(torch.optim.Adagrad, lr=0.1),
+                "scheduler": partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=4),
+            },
+            "momentum",
+        ),
+    ],
+)
+def test_an_optimizer_or_schedule_that_refuses_its_values_is_the_users_mistake(
+    changes: dict[str, Any], part: str
+) -> None:
+    with pytest.raises(InputError, match=part):
+        module(**changes).configure_optimizers()
 
 
 def test_hyper_parameters_are_plain_and_complete() -> None:

@@ -13,12 +13,13 @@ from typing import NamedTuple
 import hydra
 import pytest
 import torch
-from lightning import Trainer
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mfif.config import CONFIG_DIR, register_schemas
+from mfif.fusion.weights import read_network
 
 QUICK = [
     "experiment=quick",
@@ -167,6 +168,41 @@ def test_precisions_keep_weights_in_float32(
     for output in (half_precision, tmp_path):
         content = torch.load(output / "checkpoints" / "last.ckpt", weights_only=True)
         assert all(value.dtype == torch.float32 and value.isfinite().all() for value in content["state_dict"].values())
+
+
+class WeightsByStep(Callback):
+    """Keeps the last layer's weights after every iteration."""
+
+    def __init__(self) -> None:
+        self.kept: list[torch.Tensor] = []
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
+        self.kept.append(pl_module.get_parameter("network.e.weight").detach().clone())
+
+
+def test_averaged_weights_are_kept_and_go_on_with_a_resumed_run(
+    train_here: Callable[..., int], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = WeightsByStep()
+    monkeypatch.setattr("mfif.training.callbacks.watched", lambda: watch, raising=False)
+    words = ["scheduler=constant", "averaging=ema", "averaging.decay=0.8"]
+    spy = "+callbacks.watch._target_=mfif.training.callbacks.watched"
+    assert train_here(*overrides(photos, tmp_path / "whole", *words, spy)) == 0
+    expected = watch.kept[0]
+    for later in watch.kept[1:]:
+        expected = 0.8 * expected + 0.2 * later
+    whole = weights(tmp_path / "whole")
+    torch.testing.assert_close(whole["network.e.weight"], expected)
+    assert not torch.allclose(whole["network.e.weight"], watch.kept[-1])
+    _, read = read_network(tmp_path / "whole/checkpoints/last.ckpt")
+    assert torch.equal(read["e.weight"], whole["network.e.weight"])
+
+    assert train_here(*overrides(photos, tmp_path / "parts", *words, "trainer.max_steps=10")) == 0
+    assert train_here(*overrides(photos, tmp_path / "parts", *words, f"resume={tmp_path / 'parts'}")) == 0
+    parts = weights(tmp_path / "parts")
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+    without = ["scheduler=constant", f"resume={tmp_path / 'parts'}"]
+    assert train_here(*overrides(photos, tmp_path / "other", *without)) == 1
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(

@@ -89,7 +89,7 @@ def start_from(weights: str | None, network: nn.Module) -> None:
     network.load_state_dict(values)
 
 
-_TRAINING = ("seed", "photos", "kernel", "template", "network", "loss", "optimizer", "scheduler", "data")
+_TRAINING = ("seed", "photos", "kernel", "template", "network", "loss", "optimizer", "scheduler", "averaging", "data")
 """Keys of the configuration that a resumed run may not change; how long and where it runs may change."""
 
 
