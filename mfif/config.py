@@ -156,7 +156,8 @@ def check_config(config: DictConfig) -> None:
         raise InputError(f"No value for {', '.join(missing)}. Give one, for example {missing[0]}=VALUE.")
     for name, node in OmegaConf.to_container(config, resolve=True).items():  # type: ignore[union-attr]
         if name in ("averaging", "refine") and node and "_target_" not in node:
-            raise InputError(f"Expected no values for {name}=none, got {', '.join(map(str, node))}. Choose another.")
+            given = ", ".join(map(str, node))
+            raise InputError(f"Expected no values for {name}=none, got {given}. Choose another option of {name}.")
         _check_node(str(name), node)
 
 

@@ -75,7 +75,10 @@ class Frames:
             kinds.setdefault(_describe(frame), number)
             if len(kinds) > 1:
                 described = " and ".join(f"{self._name(number)} of {kind}" for kind, number in kinds.items())
-                raise ValueError(f"Expected `images` to have one size, number of channels and type, got {described}.")
+                raise ValueError(
+                    f"Expected `images` to have one size, number of channels and type, got {described}. "
+                    "Crop or convert them alike first; resizing one would blur it."
+                )
             self._channels = max(self._channels, frame.shape[1])
             self.metadata = self.metadata if portraits else metadata
             portraits[number] = portrait
@@ -166,4 +169,5 @@ def to_batch(image: Tensor | NDArray[Any]) -> Tensor:
 def _describe(frame: Raster) -> str:
     batch, channels, height, width = frame.shape
     of_batch = f"{batch} x " if batch > 1 else ""
-    return f"{of_batch}{height} x {width} pixels, {'RGB' if channels > 2 else 'gray'}, {frame.dtype}"
+    kind = str(frame.dtype).removeprefix("torch.")
+    return f"{of_batch}{width}x{height} pixels, {'RGB' if channels > 2 else 'gray'}, {kind}"

@@ -110,7 +110,7 @@ def test_a_loaded_method_can_be_used_again(checkpoint: Checkpoint, tmp_path: Pat
             "one size, number of channels and type",
         ),
         ([np.zeros((4, 4, 5), np.uint8)] * 2, ValueError, r"\(H, W, C\).*got shape \(4, 4, 5\)"),
-        ([np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.uint8)], ValueError, "image 1 of 4 x 4 pixels, RGB"),
+        ([np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.uint8)], ValueError, "image 1 of 4x4 pixels, RGB"),
         ([np.zeros((0, 4), np.uint8)] * 2, ValueError, "got shape"),
         ([np.zeros((4, 4), np.int64)] * 2, TypeError, "uint8, uint16 or floating point"),
         ([np.full((4, 4), 7.0)] * 2, ValueError, r"\[0, 1\], got values from 7 to 7"),
@@ -189,7 +189,7 @@ def test_the_frame_that_differs_is_named(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.png" for number in range(3)]
     for path, frame in zip(paths, [*frames[:2], frames[2][:50]], strict=True):
         Image.fromarray(frame).save(path)
-    with pytest.raises(ValueError, match=r"0\.png of 60 x 120 pixels.* and .*2\.png of 50 x 120 pixels"):
+    with pytest.raises(ValueError, match=r"0\.png of 120x60 pixels.* and .*2\.png of 120x50 pixels"):
         mfif.fuse(paths, "laplacian")
 
 
