@@ -60,13 +60,13 @@ def done(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
         folders = [f"photos.root={photos}", f"output={folder}/{name}"]
         return ["train", device, *TINY, *QUIET, *length, *folders, *words]
 
-    context = ["experiment=context", "metrics=all"]
+    context = ["experiment=context", "averaging=ema", "metrics=all"]
     scoring = ["method=[default,gf]", "benchmark=folder", f"benchmark.root={folder}/pair", "cache=null", "workers=1"]
     commands = {
         "train here": training(HERE, "here", *context),
         "train there": training(THERE, "there", *context),
-        "short": training(THERE, "short", "experiment=context"),
-        "long": training(THERE, "long", "experiment=context", steps=5),
+        "short": training(THERE, "short", "experiment=context", "averaging=ema"),
+        "long": training(THERE, "long", "experiment=context", "averaging=ema", steps=5),
         **{name: training(THERE, name, f"experiment={name}", steps=1) for name in ("cnn", "pcnn", "mfnet")},
     }
     for device in (HERE, THERE):
