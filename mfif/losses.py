@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from mfif.pair import FocusPair
+from mfif.pair import FocusPair, blend
 
 
 class FusionLoss(nn.Module):
@@ -24,6 +24,9 @@ class FusionLoss(nn.Module):
         gradient: Weight of the mean absolute error of its Sobel gradients, each an eighth of the filter's sum.
         cross_entropy: Weight of the binary cross-entropy of the map against the template: supervision of the map, and
             with nothing else a classification of every pixel.
+        ideal: Weight of the mean absolute error of the fused image against the fusion of the same sources by the
+            template: an error of the map counts by what it shows, and noise that a wrong choice averages away is no
+            gain, as it is for `l1`.
         undecided: Pixels on each side of an edge of the template that count as undecided in the cross-entropy, with a
             value of one half: the third class of Tang et al., Information Sciences 2018, as we read it.
 
@@ -40,10 +43,18 @@ class FusionLoss(nn.Module):
         ssim: float = 0.0,
         gradient: float = 0.0,
         cross_entropy: float = 0.0,
+        ideal: float = 0.0,
         undecided: int = 0,
     ) -> None:
         super().__init__()
-        self.weights = {"l1": l1, "l2": l2, "ssim": ssim, "gradient": gradient, "cross_entropy": cross_entropy}
+        self.weights = {
+            "l1": l1,
+            "l2": l2,
+            "ssim": ssim,
+            "gradient": gradient,
+            "cross_entropy": cross_entropy,
+            "ideal": ideal,
+        }
         self.undecided = undecided
         for name, weight in {**self.weights, "undecided": undecided}.items():
             if not weight >= 0:
@@ -78,6 +89,7 @@ class FusionLoss(nn.Module):
                 "ssim": lambda: 1 - _similarity(fused, sharp),
                 "gradient": lambda: spatial_gradient(fused - sharp).abs().mean(),
                 "cross_entropy": lambda: self._cross_entropy(cast(Tensor, alpha).float(), pair.alpha.float()),
+                "ideal": lambda: F.l1_loss(fused, blend(pair.a.float(), pair.b.float(), pair.alpha.float())),
             }
             return torch.stack([weight * terms[name]() for name, weight in self.weights.items() if weight]).sum()
 
