@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter, sobel
 from torch.nn import functional as F
 
 from mfif.losses import FusionLoss, SharperSourceSsim
-from mfif.pair import FocusPair
+from mfif.pair import FocusPair, blend
 
 
 @pytest.fixture(params=[1, 3], ids=["gray", "rgb"])
@@ -57,15 +57,33 @@ def gradients(fused, sharp):
 TERMS = {"l1": l1, "l2": l2, "ssim": dissimilarity, "gradient": gradients}
 
 
-@pytest.mark.parametrize("name", [*TERMS, "cross_entropy", "undecided"])
+@pytest.mark.parametrize("name", [*TERMS, "cross_entropy", "ideal", "undecided"])
 def test_refuses_negative_weights(name):
     with pytest.raises(ValueError, match=f"Expected `{name}` to be zero or positive, got -1"):
         FusionLoss(**{name: -1})
 
 
 def test_refuses_no_term():
-    with pytest.raises(ValueError, match="Expected one of l1, l2, ssim, gradient, cross_entropy to be positive"):
+    with pytest.raises(ValueError, match="Expected one of l1, l2, ssim, gradient, cross_entropy, ideal to be positive"):
         FusionLoss(l1=0)
+
+
+def test_ideal_weighs_errors_of_the_map_by_what_they_show(case):
+    _, alpha, pair = case
+    loss = FusionLoss(l1=0, ideal=1)(blend(pair.a, pair.b, alpha), alpha, pair)
+    a, b, of_map, truth = (value.double().numpy() for value in (pair.a, pair.b, alpha, pair.alpha))
+    assert loss.item() == pytest.approx(np.mean(np.abs(of_map - truth) * np.abs(a - b)), rel=1e-5)
+
+
+def test_noise_picked_away_is_a_gain_for_l1_and_none_for_ideal(case):
+    _, _, pair = case
+    pair = pair._replace(a=pair.a.mean(1, True), b=pair.b.mean(1, True), sharp=pair.sharp.mean(1, True))
+    picked = ((pair.a - pair.sharp).abs() < (pair.b - pair.sharp).abs()).float()
+    for weights, gains in (({"l1": 1.0}, True), ({"l1": 0.0, "ideal": 1.0}, False)):
+        loss = FusionLoss(**weights)
+        of_picked, of_truth = (loss(blend(pair.a, pair.b, map_), map_, pair) for map_ in (picked, pair.alpha))
+        assert (of_picked < of_truth) == gains
+    assert of_truth == 0
 
 
 def test_default_is_the_paper_s(case):
