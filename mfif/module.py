@@ -198,7 +198,10 @@ class FusionModule(LightningModule):
             optimizer = self._optimizer(self.network.parameters())
             scheduler = None if self._scheduler is None else self._scheduler(optimizer)
         except (TypeError, ValueError) as error:
-            raise InputError(f"The optimizer and its schedule cannot be built: {error}") from error
+            said = str(error).rstrip(".")
+            raise InputError(
+                f"The optimizer and its schedule cannot be built: {said}. Change `optimizer` or `scheduler`."
+            ) from error
         if scheduler is None:
             return optimizer
         return {

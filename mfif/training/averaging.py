@@ -12,8 +12,8 @@ from torch import Tensor, nn
 class MovingAverage(EMAWeightAveraging):
     """Validates and keeps the exponential moving average of the weights: ``decay * average + (1 - decay) * weights``.
 
-    The training goes on with the weights themselves; checkpoints hold both, the average as their ``state_dict``. No
-    iteration waits for a GPU, as with Lightning's own, which reads there how many updates the average has had.
+    The training goes on with the weights themselves; checkpoints hold both, the average as their ``state_dict``. With
+    Lightning's own every iteration waits for a GPU, where the number of updates is kept and read; here none does.
 
     Args:
         decay: Share of the average that an iteration keeps, in [0, 1]; it reaches back about ``1 / (1 - decay)``
