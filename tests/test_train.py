@@ -181,7 +181,11 @@ class WeightsByStep(Callback):
 
 
 def test_averaged_weights_are_kept_and_go_on_with_a_resumed_run(
-    train_here: Callable[..., int], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train_here: Callable[..., int],
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     watch = WeightsByStep()
     monkeypatch.setattr("mfif.training.callbacks.watched", lambda: watch, raising=False)
@@ -203,6 +207,7 @@ def test_averaged_weights_are_kept_and_go_on_with_a_resumed_run(
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
     without = ["scheduler=constant", f"resume={tmp_path / 'parts'}"]
     assert train_here(*overrides(photos, tmp_path / "other", *without)) == 1
+    assert "averaging.decay was 0.8, is None" in capsys.readouterr().err
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(

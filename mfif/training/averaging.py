@@ -5,15 +5,15 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
 
 
-class MovingAverage(EMAWeightAveraging):
+class MovingAverage(WeightAveraging):
     """Validates and keeps the exponential moving average of the weights: ``decay * average + (1 - decay) * weights``.
 
     The training goes on with the weights themselves; checkpoints hold both, the average as their ``state_dict``. With
-    Lightning's own every iteration waits for a GPU, where the number of updates is kept and read; here none does.
+    Lightning's own update every iteration waits for a GPU, where it keeps and reads their number; with this none does.
 
     Args:
         decay: Share of the average that an iteration keeps, in [0, 1]; it reaches back about ``1 / (1 - decay)``
@@ -22,14 +22,13 @@ class MovingAverage(EMAWeightAveraging):
     Raises:
         ValueError: `decay` is outside of [0, 1].
 
-    Source: Polyak and Juditsky, SIAM J. Control Optim. 30(4), 1992, with weights that fade; `EMAWeightAveraging` of
-    Lightning, but for its update.
+    Source: Polyak and Juditsky, SIAM J. Control Optim. 30(4), 1992, with weights that fade.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
         if not 0 <= decay <= 1:
             raise ValueError(f"Expected `decay` to be a share, from 0 to 1, got {decay}.")
-        super().__init__(decay=decay)
+        super().__init__()
         self.decay = decay
 
     def on_train_batch_end(
@@ -46,7 +45,6 @@ class MovingAverage(EMAWeightAveraging):
         for average, value in zip(averages, weights, strict=True):
             if not value.is_floating_point():  # a count
                 average.copy_(value)
-        self._average_model.n_averaged += 1
         self._latest_update_step = trainer.global_step
 
 
