@@ -27,6 +27,9 @@ class FusionLoss(nn.Module):
         ideal: Weight of the mean absolute error of the fused image against the fusion of the same sources by the
             template: an error of the map counts by what it shows, and noise that a wrong choice averages away is no
             gain, as it is for `l1`.
+        pristine: Weight of the mean absolute error of another fusion against the photograph: of the sources before
+            noise, compression and rounding, by the map that was estimated with them. As for `l1` the nearer source
+            counts, and as for `ideal` noise that is picked away does not.
         undecided: Pixels on each side of an edge of the template that count as undecided in the cross-entropy, with a
             value of one half: the third class of Tang et al., Information Sciences 2018, as we read it.
 
@@ -44,6 +47,7 @@ class FusionLoss(nn.Module):
         gradient: float = 0.0,
         cross_entropy: float = 0.0,
         ideal: float = 0.0,
+        pristine: float = 0.0,
         undecided: int = 0,
     ) -> None:
         super().__init__()
@@ -54,6 +58,7 @@ class FusionLoss(nn.Module):
             "gradient": gradient,
             "cross_entropy": cross_entropy,
             "ideal": ideal,
+            "pristine": pristine,
         }
         self.undecided = undecided
         for name, weight in {**self.weights, "undecided": undecided}.items():
@@ -76,10 +81,11 @@ class FusionLoss(nn.Module):
         Raises:
             ValueError: There is no map, and a weight for it.
         """
-        if alpha is None and self.weights["cross_entropy"]:
-            raise ValueError(
-                "Expected `cross_entropy` to be 0 for a network without a map. Choose loss=mfnet or loss=ssim."
-            )
+        for name in ("cross_entropy", "pristine"):
+            if alpha is None and self.weights[name]:
+                raise ValueError(
+                    f"Expected `{name}` to be 0 for a network without a map. Choose loss=mfnet or loss=ssim."
+                )
         # Small differences drown in half precision, and autocast refuses cross-entropy on CUDA altogether.
         with torch.autocast(fused.device.type, enabled=False):
             fused, sharp = fused.float(), pair.sharp.float()
@@ -90,6 +96,7 @@ class FusionLoss(nn.Module):
                 "gradient": lambda: spatial_gradient(fused - sharp).abs().mean(),
                 "cross_entropy": lambda: self._cross_entropy(cast(Tensor, alpha).float(), pair.alpha.float()),
                 "ideal": lambda: F.l1_loss(fused, blend(pair.a.float(), pair.b.float(), pair.alpha.float())),
+                "pristine": lambda: F.l1_loss(_pristine_fusion(pair, cast(Tensor, alpha)), sharp),
             }
             return torch.stack([weight * terms[name]() for name, weight in self.weights.items() if weight]).sum()
 
@@ -102,6 +109,11 @@ class FusionLoss(nn.Module):
             template = (grown + shrunk) / 2
         # An unsquashed map may leave [0, 1].
         return F.binary_cross_entropy(alpha.clamp(1e-6, 1 - 1e-6), template)
+
+
+def _pristine_fusion(pair: FocusPair, alpha: Tensor) -> Tensor:
+    a, b = pair.pristine
+    return blend(a.float(), b.float(), alpha.float())
 
 
 class SharperSourceSsim(nn.Module):

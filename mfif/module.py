@@ -100,7 +100,7 @@ class FusionModule(LightningModule):
         """The pair in the channels of its fused image: a network that gives the image gives it in gray."""
         if not self._gives_image:
             return pair
-        return pair._replace(a=luma(pair.a), b=luma(pair.b), sharp=luma(pair.sharp))
+        return FocusPair(luma(pair.a), luma(pair.b), pair.alpha, luma(pair.sharp))
 
     def _loss_of(self, *pair: Tensor) -> Tensor:
         _, _, loss = self._step(self._as_fused(FocusPair(*pair)))
@@ -145,7 +145,7 @@ class FusionModule(LightningModule):
 
     def training_step(self, pair: FocusPair, batch_index: int) -> Tensor:
         """Loss of a batch of pairs."""
-        loss = self._loss_of(*pair) if self._recorded is None else self._recorded(*pair)
+        loss = (self._recorded or self._loss_of)(*pair.tensors().values())
         # Only where it is logged, for telling Lightning of it takes a while; and not with `prog_bar`, for which
         # Lightning reads the value, and waits for the GPU, with every iteration.
         every = max(1, getattr(self._trainer, "log_every_n_steps", 1))

@@ -17,12 +17,28 @@ class FocusPair(NamedTuple):
         b: Second source, same shape.
         alpha: Decision map, ``(B, 1, H, W)`` in [0, 1]; 1 where `a` is in focus.
         sharp: The photograph in focus everywhere, same shape as `a`.
+        pristine_a: First source as the lens showed it, before noise, compression and rounding; None where it is `a`.
+        pristine_b: The second, likewise.
     """
 
     a: Tensor
     b: Tensor
     alpha: Tensor
     sharp: Tensor
+    pristine_a: Tensor | None = None
+    pristine_b: Tensor | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The attributes that are not None, in order."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+    @property
+    def pristine(self) -> tuple[Tensor, Tensor]:
+        """Both sources before noise, compression and rounding."""
+        return (
+            self.a if self.pristine_a is None else self.pristine_a,
+            self.b if self.pristine_b is None else self.pristine_b,
+        )
 
 
 def blend(a: Tensor, b: Tensor, alpha: Tensor) -> Tensor:

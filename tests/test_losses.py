@@ -57,14 +57,14 @@ def gradients(fused, sharp):
 TERMS = {"l1": l1, "l2": l2, "ssim": dissimilarity, "gradient": gradients}
 
 
-@pytest.mark.parametrize("name", [*TERMS, "cross_entropy", "ideal", "undecided"])
+@pytest.mark.parametrize("name", [*TERMS, "cross_entropy", "ideal", "pristine", "undecided"])
 def test_refuses_negative_weights(name):
     with pytest.raises(ValueError, match=f"Expected `{name}` to be zero or positive, got -1"):
         FusionLoss(**{name: -1})
 
 
 def test_refuses_no_term():
-    with pytest.raises(ValueError, match="Expected one of l1, l2, ssim, gradient, cross_entropy, ideal to be positive"):
+    with pytest.raises(ValueError, match=r"Expected one of l1, .*, ideal, pristine to be positive"):
         FusionLoss(l1=0)
 
 
@@ -84,6 +84,34 @@ def test_noise_picked_away_is_a_gain_for_l1_and_none_for_ideal(case):
         of_picked, of_truth = (loss(blend(pair.a, pair.b, map_), map_, pair) for map_ in (picked, pair.alpha))
         assert (of_picked < of_truth) == gains
     assert of_truth == 0
+
+
+def test_pristine_fuses_the_sources_without_their_noise(case):
+    fused, alpha, pair = case
+    noisy = pair._replace(a=pair.a * torch.nan, b=pair.b * torch.nan, pristine_a=pair.a, pristine_b=pair.b)
+    loss = FusionLoss(l1=0, pristine=1)(fused * torch.nan, alpha, noisy)
+    a, b, of_map = (value.double().numpy() for value in (pair.a, pair.b, alpha))
+    assert loss.item() == pytest.approx(l1(torch.from_numpy(of_map * a + (1 - of_map) * b), pair.sharp), rel=1e-5)
+
+
+def test_without_noise_pristine_is_l1_and_so_are_its_gradients(case):
+    _, alpha, pair = case
+    gradients = []
+    for weights in ({"l1": 1.0}, {"l1": 0.0, "pristine": 1.0}):
+        estimate = alpha.clone().requires_grad_()
+        FusionLoss(**weights)(blend(pair.a, pair.b, estimate), estimate, pair).backward()
+        gradients.append(estimate.grad)
+    assert torch.equal(*gradients)
+
+
+def test_noise_picked_away_is_no_gain_for_pristine(case):
+    """Both sources are the scene, and differ by their noise alone: no map is better than another."""
+    _, alpha, pair = case
+    pair = pair._replace(pristine_a=pair.sharp, pristine_b=pair.sharp)
+    picked = ((pair.a - pair.sharp).abs() < (pair.b - pair.sharp).abs()).float().mean(1, keepdim=True)
+    for estimate in (picked, alpha):
+        loss = FusionLoss(l1=0, pristine=1)(blend(pair.a, pair.b, estimate), estimate, pair)
+        assert loss.item() == pytest.approx(0, abs=1e-7)
 
 
 def test_default_is_the_paper_s(case):
@@ -219,11 +247,12 @@ def test_undecided_pixels_lie_beside_edges(reach):
     assert loss.item() == pytest.approx(cross_entropy(alpha, classes), rel=1e-5)
 
 
-def test_a_network_without_a_map_has_no_cross_entropy(case):
+@pytest.mark.parametrize("name", ["cross_entropy", "pristine"])
+def test_a_network_without_a_map_has_no_loss_of_it(case, name):
     fused, alpha, pair = case
     assert torch.equal(FusionLoss()(fused, None, pair), FusionLoss()(fused, alpha, pair))
-    with pytest.raises(ValueError, match="Expected `cross_entropy` to be 0 for a network without a map"):
-        FusionLoss(cross_entropy=0.1)(fused, None, pair)
+    with pytest.raises(ValueError, match=f"Expected `{name}` to be 0 for a network without a map"):
+        FusionLoss(**{name: 0.1})(fused, None, pair)
 
 
 # Structural similarity to the source that varies more.

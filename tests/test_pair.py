@@ -13,7 +13,7 @@ def generator():
 
 
 def test_pair_keeps_its_order():
-    assert FocusPair._fields == ("a", "b", "alpha", "sharp")
+    assert FocusPair._fields == ("a", "b", "alpha", "sharp", "pristine_a", "pristine_b")
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 4, 4), (1, 4, 4, 4), (3, 4, 4), (4, 4)], ids=str)

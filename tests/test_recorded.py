@@ -21,7 +21,14 @@ cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 TRAININGS = {
     "paper": ["experiment=paper", "network.width=4", "data.crop=32", "data.batch_size=4"],
-    "context": ["experiment=context", "network.width=4", "network.detail=2", "data.crop=64", "data.batch_size=2"],
+    "context": [
+        "experiment=context",
+        "network.width=4",
+        "network.detail=2",
+        "data.crop=64",
+        "data.batch_size=2",
+        "loss.pristine=1",
+    ],
 }
 
 
@@ -103,14 +110,15 @@ def test_gathered_gradients_are_not_recorded(root: Path, photos: Path, tmp_path:
 
 
 def batch(seed: int, count: int, device: str) -> FocusPair:
-    a, b, alpha, sharp = torch.rand(4, count, 1, 32, 32, generator=torch.Generator().manual_seed(seed)).to(device)
-    return FocusPair(a, b, alpha.round(), sharp)
+    parts = torch.rand(6, count, 1, 32, 32, generator=torch.Generator().manual_seed(seed)).to(device)
+    a, b, alpha, sharp, pristine_a, pristine_b = parts
+    return FocusPair(a, b, alpha.round(), sharp, pristine_a, pristine_b)
 
 
 def compare_with_autograd(network: torch.nn.Module, device: str, bfloat16: bool, tolerance: float) -> None:
     """Loss and gradients of batches between which the weights change, and the shape, beside what autograd gives."""
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    criterion = FusionLoss(cross_entropy=0.1)
+    criterion = FusionLoss(cross_entropy=0.1, pristine=1)
     parameters = list(network.parameters())
 
     def loss_of(*parts: Tensor) -> Tensor:

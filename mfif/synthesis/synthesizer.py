@@ -229,7 +229,9 @@ class Synthesizer:
         return pair._replace(a=translate(pair.a, draw.shift / 2), b=translate(pair.b, -draw.shift / 2))
 
     def expose(self, pair: FocusPair, draw: PairDraw) -> FocusPair:
-        """The pairs as files hold them: with noise, compressed, rounded."""
+        """The pairs as files hold them: with noise, compressed, rounded; and as they were."""
+        if not (self.noise or self.jpeg or self.rounded):
+            return pair
         a, b = pair.a, pair.b
         if self.noise:
             generator = torch.Generator(a.device).manual_seed(draw.seed)
@@ -240,7 +242,7 @@ class Synthesizer:
             a, b = compress(torch.cat([a, b]), draw.quality.repeat(2)).chunk(2)
         if self.rounded:
             a, b = (a * 255).round() / 255, (b * 255).round() / 255
-        return pair._replace(a=a, b=b)
+        return pair._replace(a=a, b=b, pristine_a=pair.a, pristine_b=pair.b)
 
     def _soften(self, template: Tensor) -> Tensor:
         if not self.edge:

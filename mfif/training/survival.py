@@ -198,7 +198,7 @@ class FiniteLoss(Callback):
         self._checks.clear()
         rank = f"-rank-{trainer.global_rank}" if trainer.world_size > 1 else ""
         path = self.directory / f"nonfinite-{check.iteration:06d}{rank}.pt"
-        content = {name: part.cpu() for name, part in check.batch._asdict().items()}
+        content = {name: part.cpu() for name, part in check.batch.tensors().items()}
         with replacing(path) as temporary:
             torch.save({**content, "loss": check.loss.cpu(), "iteration": check.iteration}, temporary)
         raise InputError(

@@ -123,7 +123,7 @@ def test_a_clean_pair_is_that_of_a_synthesizer_without_degradations():
     )
     sharp = photos(24)
     draw = degraded.draw(torch.arange(24), generator())
-    for got, expected in zip(degraded(sharp, draw), plain(sharp, draw), strict=True):
+    for got, expected in zip(degraded(sharp, draw)[:4], plain(sharp, draw)[:4], strict=True):
         torch.testing.assert_close(got, expected, rtol=0, atol=2e-4)  # a shift of nothing resamples, to rounding
 
 
@@ -177,7 +177,7 @@ def test_boundary_is_that_of_compose():
     sharp = photos(6)
     draw = synthesizer.draw(torch.arange(6), generator())
     parts = synthesizer.kernels.render(draw.kernel), synthesizer.templates.render(draw.template, 32), draw.exchange
-    for got, wanted in zip(synthesizer(sharp, draw), compose(sharp, *parts, "spread"), strict=True):
+    for got, wanted in zip(synthesizer(sharp, draw)[:4], compose(sharp, *parts, "spread")[:4], strict=True):
         assert torch.equal(got, wanted)
     assert not torch.equal(synthesizer(sharp, draw).b, drawn()(sharp, draw).b)
 
@@ -249,7 +249,7 @@ def test_pixels_of_a_draw():
     kernel = kernels.render(kernels.draw(torch.arange(4).repeat(6), generator()))
     template = paper_templates(32).repeat_interleave(4, dim=0)
     expected = compose(sharp, kernel, template, draw.exchange)
-    for got, wanted in zip(pair, expected, strict=True):
+    for got, wanted in zip(pair[:4], expected[:4], strict=True):
         assert torch.equal(got, wanted)
     assert torch.equal(blend(pair.a, pair.b, pair.alpha), sharp)
 
@@ -297,7 +297,7 @@ def test_part_is_a_slice(build):
     draw = synthesizer.draw(torch.arange(8), generator())
     part = draw.part(2, 5)
     assert isinstance(part, PairDraw)
-    for whole, some in zip(synthesizer(sharp, draw), synthesizer(sharp[2:5], part), strict=True):
+    for whole, some in zip(synthesizer(sharp, draw)[:4], synthesizer(sharp[2:5], part)[:4], strict=True):
         torch.testing.assert_close(some, whole[2:5])
     assert torch.equal(part.crop, draw.crop[2:5])
 
@@ -338,6 +338,21 @@ def test_noise_is_clipped_and_spares_the_photograph():
     assert torch.equal(noisy.sharp, sharp)
     assert torch.equal(noisy.alpha, clean.alpha)
     assert not torch.equal(noisy.a, clean.a)
+
+
+@pytest.mark.parametrize("damage", [{"noise": 0.1}, {"jpeg": [20, 40]}, {"rounded": True}], ids=str)
+def test_a_pair_keeps_its_sources_as_they_were(damage):
+    """Before what happens in the camera, not before what happens in front of it."""
+    optics = {"shift": 1.0, "softness": 1.0}
+    damaged, plain = paper(**optics, **damage), paper(**optics)
+    sharp = photos(6)
+    draw = damaged.draw(torch.arange(6), generator())
+    pair, expected = damaged(sharp, draw), plain(sharp, draw)
+    assert torch.equal(pair.pristine[0], expected.a)
+    assert torch.equal(pair.pristine[1], expected.b)
+    assert not torch.equal(pair.a, expected.a)
+    assert expected.pristine_a is None
+    assert expected.pristine[1] is expected.b
 
 
 def test_noise_repeats_by_seed():
@@ -389,7 +404,7 @@ def test_on_the_accelerator():
     synthesizer = paper()
     sharp = photos(24, 3)
     draw = synthesizer.draw(torch.arange(24), generator())
-    for here, moved in zip(synthesizer(sharp, draw), synthesizer(sharp.cuda(), draw.to("cuda")), strict=True):
+    for here, moved in zip(synthesizer(sharp, draw)[:4], synthesizer(sharp.cuda(), draw.to("cuda"))[:4], strict=True):
         assert moved.is_cuda
         torch.testing.assert_close(moved.cpu(), here, rtol=0, atol=2e-3)  # TF32
 

@@ -109,7 +109,7 @@ def test_the_table_holds_the_score_of_every_pair_in_order(tmp_path: Path) -> Non
     for pair in VALIDATION:
         with torch.no_grad():
             chosen = module(pair.a, pair.b) >= 0.5
-        for a, b, alpha, sharp, choice in zip(*pair, chosen, strict=True):
+        for a, b, alpha, sharp, choice in zip(*pair.tensors().values(), chosen, strict=True):
             error = (torch.where(choice, a, b) - sharp).square().mean()
             expected.append([len(expected), -10 * error.log10().item(), (choice == alpha.bool()).float().mean().item()])
     assert len(rows) == 8

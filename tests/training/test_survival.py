@@ -141,7 +141,7 @@ def test_a_loss_that_is_no_number_stops_at_once_and_keeps_its_batch(tmp_path: Pa
     assert f'torch.load("{path}", weights_only=True)' in str(raised.value)
     assert content["iteration"] == 5
     assert not content["loss"].isfinite()
-    assert all(torch.equal(content[name], part) for name, part in loader[4]._asdict().items())
+    assert all(torch.equal(content[name], part) for name, part in loader[4].tensors().items())
     assert iteration(tmp_path / "checkpoints" / "last.ckpt") == 4
 
 
