@@ -177,7 +177,8 @@ def test_boundary_is_that_of_compose():
     sharp = photos(6)
     draw = synthesizer.draw(torch.arange(6), generator())
     parts = synthesizer.kernels.render(draw.kernel), synthesizer.templates.render(draw.template, 32), draw.exchange
-    for got, wanted in zip(synthesizer(sharp, draw)[:4], compose(sharp, *parts, "spread")[:4], strict=True):
+    pairs = synthesizer(sharp, draw), compose(sharp, *parts, "spread")
+    for got, wanted in zip(*(pair.tensors().values() for pair in pairs), strict=True):
         assert torch.equal(got, wanted)
     assert not torch.equal(synthesizer(sharp, draw).b, drawn()(sharp, draw).b)
 
@@ -249,7 +250,7 @@ def test_pixels_of_a_draw():
     kernel = kernels.render(kernels.draw(torch.arange(4).repeat(6), generator()))
     template = paper_templates(32).repeat_interleave(4, dim=0)
     expected = compose(sharp, kernel, template, draw.exchange)
-    for got, wanted in zip(pair[:4], expected[:4], strict=True):
+    for got, wanted in zip(pair.tensors().values(), expected.tensors().values(), strict=True):
         assert torch.equal(got, wanted)
     assert torch.equal(blend(pair.a, pair.b, pair.alpha), sharp)
 
@@ -297,7 +298,8 @@ def test_part_is_a_slice(build):
     draw = synthesizer.draw(torch.arange(8), generator())
     part = draw.part(2, 5)
     assert isinstance(part, PairDraw)
-    for whole, some in zip(synthesizer(sharp, draw)[:4], synthesizer(sharp[2:5], part)[:4], strict=True):
+    pairs = synthesizer(sharp, draw), synthesizer(sharp[2:5], part)
+    for whole, some in zip(*(pair.tensors().values() for pair in pairs), strict=True):
         torch.testing.assert_close(some, whole[2:5])
     assert torch.equal(part.crop, draw.crop[2:5])
 
@@ -404,7 +406,8 @@ def test_on_the_accelerator():
     synthesizer = paper()
     sharp = photos(24, 3)
     draw = synthesizer.draw(torch.arange(24), generator())
-    for here, moved in zip(synthesizer(sharp, draw)[:4], synthesizer(sharp.cuda(), draw.to("cuda"))[:4], strict=True):
+    pairs = synthesizer(sharp, draw), synthesizer(sharp.cuda(), draw.to("cuda"))
+    for here, moved in zip(*(pair.tensors().values() for pair in pairs), strict=True):
         assert moved.is_cuda
         torch.testing.assert_close(moved.cpu(), here, rtol=0, atol=2e-3)  # TF32
 
