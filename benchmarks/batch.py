@@ -1,9 +1,11 @@
 """Time and memory of training by the size of the batch: `python -m benchmarks.batch`.
 
 The step is that of `train.py`: the bare one with weights channels-last, on crops of 32x32. Memory is the peak beyond
-what the process had before there were weights: with gradients, the optimizer's state and all that backward needs.
+what the process had before there were weights: with gradients, the optimizer's state and all that backward needs. On a
+GPU the step is also measured compiled and as one CUDA graph, as `graph=true compile=true` trains.
 """
 
+from itertools import product
 from typing import Any
 
 import torch
@@ -14,11 +16,19 @@ from mfif.evaluation.measure import measured
 from mfif.pair import FocusPair
 
 
-def measure(width: int, batch: int, precision: str, device: str, repeats: int) -> dict[str, Any]:
+def options(device: str) -> dict[str, Option]:
+    """The ways a training goes on a device, but for the precision."""
+    found = {"kernel by kernel": Option(channels_last=True)}
+    if device == "cuda":
+        found["compile, one CUDA graph"] = Option(channels_last=True, fused=True, compile=True, graph=True)
+    return found
+
+
+def measure(width: int, batch: int, name: str, precision: str, device: str, repeats: int) -> dict[str, Any]:
     """Milliseconds, share of the machine's peak, and memory of a step."""
     a, b, sharp, alpha = torch.rand(4, batch, 1, 32, 32, device=device)
     pair = FocusPair(a, b, alpha.round(), sharp)
-    option = Option(channels_last=True, precision=precision)
+    option = options(device)[name]._replace(precision=precision)
 
     def train() -> None:
         step = step_with(option, width, pair)
@@ -26,17 +36,18 @@ def measure(width: int, batch: int, precision: str, device: str, repeats: int) -
         step()  # the first one has no state of the optimizer yet
 
     _, cost = measured(train, device)
-    product = MatrixProduct(device, fast_precisions(device)[precision])
+    peak = MatrixProduct(device, fast_precisions(device)[precision])
     step = step_with(option, width, pair)
-    flop = MatrixProduct.count(step)
-    times = in_turn({"step": step, "product": product}, repeats)
+    flop = MatrixProduct.count(step_with(Option(), width, pair))
+    times = in_turn({"step": step, "product": peak}, repeats)
     return {
         "width": width,
         "batch": batch,
+        "option": name,
         "precision": precision,
         "ms": medians(times)["step"],
         "ms_per_pair": medians(times)["step"] / batch,
-        "share_of_peak": product.share(times, "step", flop, "product"),
+        "share_of_peak": peak.share(times, "step", flop, "product"),
         "peak_mb": cost.peak_mb,
     }
 
@@ -48,14 +59,16 @@ def main() -> None:
     own.add_argument("--repeats", type=int, default=5)
     given = parse(own)
     rows = []
-    print(f"{'width':>6}{'batch':>7}{'precision':>12}{'ms':>10}{'ms a pair':>11}{'of peak':>9}{'peak MB':>9}")
+    place = f"{'width':>6}{'batch':>7}{'option':>25}{'precision':>12}"
+    print(f"{place}{'ms':>10}{'ms a pair':>11}{'of peak':>9}{'peak MB':>9}")
     for width in given.widths:
         for batch in given.batches:
-            for precision in fast_precisions(given.device):
-                row = measure(width, batch, precision, given.device, given.repeats)
+            for name, precision in product(options(given.device), fast_precisions(given.device)):
+                row = measure(width, batch, name, precision, given.device, given.repeats)
                 rows.append(row)
                 figures = f"{row['ms']:>10.1f}{row['ms_per_pair']:>11.2f}{row['share_of_peak']:>9.0%}"
-                print(f"{width:>6}{batch:>7}{precision:>12}{figures}{row['peak_mb'] or 0:>9.0f}", flush=True)
+                place = f"{width:>6}{batch:>7}{name:>25}{precision:>12}"
+                print(f"{place}{figures}{row['peak_mb'] or 0:>9.0f}", flush=True)
     write("batch", given.device, rows=rows)
 
 

@@ -30,6 +30,8 @@ def collect(device: str) -> list[Row]:
         if "naive_ms" in seen:
             beside = {"against": "ours", "ratio": seen["naive_ratio"]}
             rows.append(_row(f"fuse 520x520, {name}, naive", seen["naive_ms"], **beside))
+    if device != "cpu":  # what follows is the same there
+        return rows
     seen = metrics.paper_four(repeats=5)
     rows.append(_row("the paper's four metrics, 520x520", seen["ms"]))
     rows.append(_row("the same in numpy", seen["numpy_ms"], against="ours", ratio=seen["numpy_ratio"]))

@@ -135,7 +135,7 @@ def compare_options(width: int, pair: Pair, device: str, repeats: int) -> list[d
         "no gradients, channels-last": without_gradients(last),
         "no gradients, streams in one batch": without_gradients(both),
         "no gradients, channels-last, one batch": without_gradients(both_last),
-        "ours: no gradients, channels-last, one batch on a GPU alone": without_gradients(ours),
+        "ours: no gradients, channels-last, one batch in training alone": without_gradients(ours),
         "ours in inference mode": without_gradients(ours, torch.inference_mode),
         "ours, compiled": without_gradients(compiled),
     }

@@ -64,6 +64,7 @@ TABLES = {
     "batch": [
         Column("width", "width"),
         Column("batch", "batch"),
+        Column("option", "option"),
         Column("precision", "precision"),
         _MS,
         Column("ms a pair", "ms_per_pair", _decimals(2)),
@@ -108,7 +109,11 @@ def markdown(name: str, device: str) -> str:
         for row in content["rows"]
     ]
     lines = [[column.title for column in columns], rule, *cells]
-    chart = f"\n\n![Seconds to fuse a pair of 520x520, by method]({CHART.name})" if name == "bench" else ""
+    chart = (
+        f"\n\n![Seconds to fuse a pair of 520x520, by method]({CHART.name})"
+        if (name, device) == ("bench", "cpu")
+        else ""
+    )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n*{_describe(content['machine'])}*{chart}"
 
 

@@ -27,9 +27,10 @@ class FusionLoss(nn.Module):
         ideal: Weight of the mean absolute error of the fused image against the fusion of the same sources by the
             template: an error of the map counts by what it shows, and noise that a wrong choice averages away is no
             gain, as it is for `l1`.
-        pristine: Weight of the mean absolute error of another fusion against the photograph: of the sources before
-            noise, compression and rounding, by the map that was estimated with them. As for `l1` the nearer source
-            counts, and as for `ideal` noise that is picked away does not.
+        pristine: Weight of the mean absolute error of another fusion against the photograph: of the sources as the lens
+            showed them, before they moved apart and before noise, compression and rounding, by the map that was
+            estimated with all that. As for `l1` the nearer source counts, and as for `ideal` it is no gain to pick,
+            pixel by pixel, what noise or a shift happens to bring nearer.
         undecided: Pixels on each side of an edge of the template that count as undecided in the cross-entropy, with a
             value of one half: the third class of Tang et al., Information Sciences 2018, as we read it.
 

@@ -17,7 +17,8 @@ class FocusPair(NamedTuple):
         b: Second source, same shape.
         alpha: Decision map, ``(B, 1, H, W)`` in [0, 1]; 1 where `a` is in focus.
         sharp: The photograph in focus everywhere, same shape as `a`.
-        pristine_a: First source as the lens showed it, before noise, compression and rounding; None where it is `a`.
+        pristine_a: First source as the lens showed it, before the sources moved apart and before noise, compression and
+            rounding; None where it is `a`.
         pristine_b: The second, likewise.
     """
 
@@ -34,7 +35,7 @@ class FocusPair(NamedTuple):
 
     @property
     def pristine(self) -> tuple[Tensor, Tensor]:
-        """Both sources before noise, compression and rounding."""
+        """Both sources as the lens showed them."""
         return (
             self.a if self.pristine_a is None else self.pristine_a,
             self.b if self.pristine_b is None else self.pristine_b,

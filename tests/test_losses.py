@@ -208,7 +208,9 @@ def test_autocast_on_the_accelerator(case):
     fused, alpha, pair = case
     expected = FusionLoss(cross_entropy=1.0)(fused, alpha, pair)
     with torch.autocast("cuda", torch.bfloat16):
-        loss = FusionLoss(cross_entropy=1.0)(fused.cuda(), alpha.cuda(), FocusPair(*(field.cuda() for field in pair)))
+        loss = FusionLoss(cross_entropy=1.0)(
+            fused.cuda(), alpha.cuda(), FocusPair(**{k: v.cuda() for k, v in pair.tensors().items()})
+        )
     torch.testing.assert_close(loss.cpu(), expected)
 
 

@@ -143,9 +143,9 @@ class TwoStream(nn.Module):
             return self.stream_a(torch.cat([a, b], dim=1)), []
         if self.stream_b is not None:
             return self.stream_a(a), self.stream_b(b)
-        # A batch of both could compute its halves with different roundings, and without gradients on a CPU its larger
-        # features are the slower ones: they leave the cache.
-        if self.antisymmetric or (a.device.type == "cpu" and not torch.is_grad_enabled()):
+        # A batch of both could compute its halves with different roundings, and without gradients its larger features
+        # are the slower ones, on a CPU and on a GPU: they leave the cache.
+        if self.antisymmetric or not torch.is_grad_enabled():
             return self.stream_a(a), self.stream_a(b)
         both = [features.unflatten(0, (2, -1)) for features in self.stream_a(torch.cat([a, b]))]
         return [first for first, _ in both], [second for _, second in both]

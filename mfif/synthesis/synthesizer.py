@@ -226,7 +226,8 @@ class Synthesizer:
         )
         if not self.shift:
             return pair
-        return pair._replace(a=translate(pair.a, draw.shift / 2), b=translate(pair.b, -draw.shift / 2))
+        a, b = translate(pair.a, draw.shift / 2), translate(pair.b, -draw.shift / 2)
+        return pair._replace(a=a, b=b, pristine_a=pair.a, pristine_b=pair.b)
 
     def expose(self, pair: FocusPair, draw: PairDraw) -> FocusPair:
         """The pairs as files hold them: with noise, compressed, rounded; and as they were."""
@@ -242,7 +243,8 @@ class Synthesizer:
             a, b = compress(torch.cat([a, b]), draw.quality.repeat(2)).chunk(2)
         if self.rounded:
             a, b = (a * 255).round() / 255, (b * 255).round() / 255
-        return pair._replace(a=a, b=b, pristine_a=pair.a, pristine_b=pair.b)
+        pristine_a, pristine_b = pair.pristine
+        return pair._replace(a=a, b=b, pristine_a=pristine_a, pristine_b=pristine_b)
 
     def _soften(self, template: Tensor) -> Tensor:
         if not self.edge:

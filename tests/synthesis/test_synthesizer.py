@@ -342,17 +342,17 @@ def test_noise_is_clipped_and_spares_the_photograph():
     assert not torch.equal(noisy.a, clean.a)
 
 
-@pytest.mark.parametrize("damage", [{"noise": 0.1}, {"jpeg": [20, 40]}, {"rounded": True}], ids=str)
+@pytest.mark.parametrize("damage", [{"noise": 0.1}, {"jpeg": [20, 40]}, {"rounded": True}, {"shift": 1.0}], ids=str)
 def test_a_pair_keeps_its_sources_as_they_were(damage):
-    """Before what happens in the camera, not before what happens in front of it."""
-    optics = {"shift": 1.0, "softness": 1.0}
-    damaged, plain = paper(**optics, **damage), paper(**optics)
+    """Before they moved apart and what happened in the camera, not before the lens."""
+    damaged, plain = paper(**{"shift": 1.0, **damage}, softness=1.0), paper(softness=1.0)
     sharp = photos(6)
     draw = damaged.draw(torch.arange(6), generator())
     pair, expected = damaged(sharp, draw), plain(sharp, draw)
     assert torch.equal(pair.pristine[0], expected.a)
     assert torch.equal(pair.pristine[1], expected.b)
     assert not torch.equal(pair.a, expected.a)
+    assert not torch.equal(pair.b, expected.b)
     assert expected.pristine_a is None
     assert expected.pristine[1] is expected.b
 
