@@ -31,6 +31,10 @@ class FusionLoss(nn.Module):
             showed them, before they moved apart and before noise, compression and rounding, by the map that was
             estimated with all that. As for `l1` the nearer source counts, and as for `ideal` it is no gain to pick,
             pixel by pixel, what noise or a shift happens to bring nearer.
+        regret: Weight of how much farther from the photograph that other fusion is than the one by the true map, in the
+            mean over the channels of a pixel, where it is farther: the mean of ``max(0, |F - I| - |F* - I|)``. As
+            `pristine`, but where leaving the true map would come nearer, that is no gain; so the seam before a
+            background follows the margin of the pairs.
         undecided: Pixels on each side of an edge of the template that count as undecided in the cross-entropy, with a
             value of one half: the third class of Tang et al., Information Sciences 2018, as we read it.
 
@@ -49,6 +53,7 @@ class FusionLoss(nn.Module):
         cross_entropy: float = 0.0,
         ideal: float = 0.0,
         pristine: float = 0.0,
+        regret: float = 0.0,
         undecided: int = 0,
     ) -> None:
         super().__init__()
@@ -60,6 +65,7 @@ class FusionLoss(nn.Module):
             "cross_entropy": cross_entropy,
             "ideal": ideal,
             "pristine": pristine,
+            "regret": regret,
         }
         self.undecided = undecided
         for name, weight in {**self.weights, "undecided": undecided}.items():
@@ -82,7 +88,7 @@ class FusionLoss(nn.Module):
         Raises:
             ValueError: There is no map, and a weight for it.
         """
-        for name in ("cross_entropy", "pristine"):
+        for name in ("cross_entropy", "pristine", "regret"):
             if alpha is None and self.weights[name]:
                 raise ValueError(
                     f"Expected `{name}` to be 0 for a network without a map. Choose loss=mfnet or loss=ssim."
@@ -98,6 +104,7 @@ class FusionLoss(nn.Module):
                 "cross_entropy": lambda: self._cross_entropy(cast(Tensor, alpha).float(), pair.alpha.float()),
                 "ideal": lambda: F.l1_loss(fused, blend(pair.a.float(), pair.b.float(), pair.alpha.float())),
                 "pristine": lambda: F.l1_loss(_pristine_fusion(pair, cast(Tensor, alpha)), sharp),
+                "regret": lambda: _regret(pair, cast(Tensor, alpha)),
             }
             return torch.stack([weight * terms[name]() for name, weight in self.weights.items() if weight]).sum()
 
@@ -115,6 +122,11 @@ class FusionLoss(nn.Module):
 def _pristine_fusion(pair: FocusPair, alpha: Tensor) -> Tensor:
     a, b = pair.pristine
     return blend(a.float(), b.float(), alpha.float())
+
+
+def _regret(pair: FocusPair, alpha: Tensor) -> Tensor:
+    error, least = ((_pristine_fusion(pair, map_) - pair.sharp.float()).abs().mean(1) for map_ in (alpha, pair.alpha))
+    return (error - least).relu().mean()
 
 
 class SharperSourceSsim(nn.Module):

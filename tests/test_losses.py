@@ -57,14 +57,14 @@ def gradients(fused, sharp):
 TERMS = {"l1": l1, "l2": l2, "ssim": dissimilarity, "gradient": gradients}
 
 
-@pytest.mark.parametrize("name", [*TERMS, "cross_entropy", "ideal", "pristine", "undecided"])
+@pytest.mark.parametrize("name", [*TERMS, "cross_entropy", "ideal", "pristine", "regret", "undecided"])
 def test_refuses_negative_weights(name):
     with pytest.raises(ValueError, match=f"Expected `{name}` to be zero or positive, got -1"):
         FusionLoss(**{name: -1})
 
 
 def test_refuses_no_term():
-    with pytest.raises(ValueError, match=r"Expected one of l1, .*, ideal, pristine to be positive"):
+    with pytest.raises(ValueError, match=r"Expected one of l1, .*, ideal, pristine, regret to be positive"):
         FusionLoss(l1=0)
 
 
@@ -102,6 +102,32 @@ def test_without_noise_pristine_is_l1_and_so_are_its_gradients(case):
         FusionLoss(**weights)(blend(pair.a, pair.b, estimate), estimate, pair).backward()
         gradients.append(estimate.grad)
     assert torch.equal(*gradients)
+
+
+def test_regret_is_how_much_farther_the_fusion_is_than_the_best(case):
+    _, alpha, pair = case
+    noisy = pair._replace(a=pair.a * torch.nan, b=pair.b * torch.nan, pristine_a=pair.a, pristine_b=pair.b)
+    loss = FusionLoss(l1=0, regret=1)(noisy.a, alpha, noisy)
+    a, b, of_map, truth, sharp = (value.double().numpy() for value in (pair.a, pair.b, alpha, pair.alpha, pair.sharp))
+    regrets = []
+    for n, y, x in np.ndindex(len(a), *a.shape[2:]):
+        fused, best = (m[n, 0, y, x] * a[n, :, y, x] + (1 - m[n, 0, y, x]) * b[n, :, y, x] for m in (of_map, truth))
+        farther = np.abs(fused - sharp[n, :, y, x]).mean() - np.abs(best - sharp[n, :, y, x]).mean()
+        regrets.append(max(0.0, farther))
+    assert loss.item() == pytest.approx(np.mean(regrets), rel=1e-5)
+
+
+def test_leaving_the_true_map_for_the_nearer_source_is_a_gain_for_pristine_and_none_for_regret(case):
+    _, _, pair = case
+    errors = [(source - pair.sharp).abs().mean(1, keepdim=True) for source in (pair.a, pair.b)]
+    nearer = (errors[0] < errors[1]).float()
+    losses = [FusionLoss(l1=0, pristine=1), FusionLoss(l1=0, regret=1)]
+    of_nearer, of_truth, of_farther = (
+        [loss(pair.a, map_, pair).item() for loss in losses] for map_ in (nearer, pair.alpha, 1 - nearer)
+    )
+    assert of_nearer[0] < of_truth[0]
+    assert of_nearer[1] == of_truth[1] == 0
+    assert of_farther[1] > 0
 
 
 def test_noise_picked_away_is_no_gain_for_pristine(case):
@@ -249,7 +275,7 @@ def test_undecided_pixels_lie_beside_edges(reach):
     assert loss.item() == pytest.approx(cross_entropy(alpha, classes), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "pristine"])
+@pytest.mark.parametrize("name", ["cross_entropy", "pristine", "regret"])
 def test_a_network_without_a_map_has_no_loss_of_it(case, name):
     fused, alpha, pair = case
     assert torch.equal(FusionLoss()(fused, None, pair), FusionLoss()(fused, alpha, pair))
