@@ -48,6 +48,14 @@ def compose(name: str, overrides: list[str], output: Path) -> DictConfig:
         return hydra.compose(name, overrides=[*overrides, f"output={output}"])
 
 
+@pytest.mark.parametrize("experiment", [name for name in OPTIONS if name.startswith("experiment/")])
+def test_every_experiment_takes_every_kernel(experiment: str, tmp_path: Path) -> None:
+    """None sets a key of its own that another kernel does not have."""
+    for option in (name for name in OPTIONS if name.startswith("kernel/")):
+        words = [experiment.replace("/", "="), option.replace("/", "="), *NEEDS.get(experiment, [])]
+        check_config(compose("train", words, tmp_path))
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_builds(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path
