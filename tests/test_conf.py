@@ -20,6 +20,7 @@ NEEDS = {
     "photos/folder": ["photos.root=."],
     "photos/div2k": ["photos.root=nowhere"],
     "experiment/context": ["photos.root=."],
+    "experiment/further": ["photos.root=.", "weights=null"],  # for what ships is wider than these networks
     "network/mfnet": ["experiment=mfnet"],  # it gives no map to score
 }
 TRAINED = {"ablation", "experiment", "kernel", "loss", "network", "optimizer", "scheduler", "template"}
