@@ -55,7 +55,8 @@ def options(device: str) -> dict[str, Option]:
 def step_with(option: Option, width: int, pair: FocusPair) -> Call:
     """A bare step so configured."""
     torch.manual_seed(0)
-    torch.compiler.reset()  # or a second batch compiles for batches of any size
+    if option.compile:
+        torch.compiler.reset()  # or a second batch compiles for batches of any size
     fused: dict[str, Any] = {} if option.fused is None else {"fused": option.fused}
     capturable = {"capturable": True} if option.graph else {}
     module = FusionModule(

@@ -201,7 +201,7 @@ class Synthesizer:
         return self.expose(self.arrange(sharp, draw, background), draw)
 
     def arrange(self, sharp: Tensor, draw: PairDraw, background: Tensor | None = None) -> FocusPair:
-        """The pairs as lenses show them, before noise, compression and rounding; arguments as of the whole call.
+        """The pairs as lenses show them, moved apart, before noise, compression and rounding; takes what a call takes.
 
         Every batch of a size takes the same kernels, whatever was drawn, and none of them waits for the device.
         """
