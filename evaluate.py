@@ -6,7 +6,8 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from mfif.config import CONFIG_DIR, check_config, leave_out, run_entry_point
+from mfif.config import CONFIG_DIR, check_config, leave_out
+from mfif.entry import run_entry_point
 from mfif.errors import InputError
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from mfif.config import CONFIG_DIR, check_config, leave_out, run_entry_point
+from mfif.config import CONFIG_DIR, check_config, leave_out
+from mfif.entry import run_entry_point
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="train")

@@ -63,7 +63,7 @@ def train_here(root: Path) -> Callable[..., int]:
     from hydra.core.global_hydra import GlobalHydra
 
     import train
-    from mfif.config import run_entry_point
+    from mfif.entry import run_entry_point
 
     def train_here(*arguments: str) -> int:
         threads = torch.get_num_threads()

@@ -176,7 +176,7 @@ def evaluate(device, *overrides):
     from hydra.core.global_hydra import GlobalHydra
 
     import evaluate as entry
-    from mfif.config import run_entry_point
+    from mfif.entry import run_entry_point
 
     GlobalHydra.instance().clear()
     sys.argv = ["evaluate.py", *overrides, f"device={DEVICE if device == NAME else device}"]

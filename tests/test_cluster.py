@@ -15,7 +15,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from mfif.config import run_entry_point
+from mfif.entry import run_entry_point
 
 STEPS, EVERY = 240, 20  # iterations, and between checkpoints
 NEEDED = ("slurmctld", "slurmd", "srun", "munged")

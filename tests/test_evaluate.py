@@ -12,7 +12,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
-from mfif.config import run_entry_point
+from mfif.entry import run_entry_point
 from mfif.images import write_image
 from mfif.models import TwoStream
 

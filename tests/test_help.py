@@ -13,7 +13,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
 
-from mfif.config import CONFIG_DIR, register_schemas, run_entry_point
+from mfif.config import CONFIG_DIR, register_schemas
+from mfif.entry import run_entry_point
 from mfif.help import help_text
 
 ENTRIES = ["train", "evaluate"]

@@ -12,7 +12,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from mfif.config import run_entry_point
+from mfif.entry import run_entry_point
 from mfif.errors import InputError
 from mfif.launch import global_rank, restarted_run, run_folder, run_stamp
 

@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
-from mfif.config import run_entry_point
+from mfif.entry import run_entry_point
 
 SIZE = 8, 4  # iterations, and between validations
 
