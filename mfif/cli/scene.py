@@ -67,6 +67,7 @@ def _fuse(images: list[Path], options: argparse.Namespace, output: Path | None, 
             align=options.align,
             border=options.border,
             exposure=options.exposure,
+            check_motion=True,
             refine=options.refine,
             blend_width=options.blend_width,
             tile=options.tile or None,
@@ -159,6 +160,9 @@ def _summary(
         "height": result.image.shape[0],
         "depth": 8 * result.image.itemsize,
         "seconds": round(seconds, 3),
+        "apart": {
+            str(images[number]): None if pixels is None else round(pixels, 1) for number, pixels in result.apart.items()
+        },
         "motions": [_motion(images[number], motion) for number, motion in sorted(result.motions.items())],
         "output": str(output),
         **{name: str(path) for name, path in maps.items()},
@@ -183,6 +187,7 @@ def _motion(image: Path, motion: "FrameMotion") -> dict[str, Any]:
 def describe(summary: dict[str, Any]) -> str:
     """A summary for people: what went wrong, how the images lay, what was written."""
     lines = [f"skipped: {reason}" for reason in summary["skipped"].values()]
+    lines += _hints(summary)
     for motion in summary["motions"]:
         x, y = motion["shift"]
         told = (
@@ -197,3 +202,22 @@ def describe(summary: dict[str, Any]) -> str:
         f"{summary['seconds']:.1f} s"
     )
     return "\n".join(lines)
+
+
+def _hints(summary: dict[str, Any]) -> list[str]:
+    """What to look at in the fused image, where images do not lie on the first one that could be read."""
+    first = Path(next(name for name in summary["inputs"] if name not in summary["skipped"])).name
+    apart: dict[str, float | None] = summary["apart"]
+    hints = [
+        f"hint: {Path(name).name} hardly resembles {first}. Is it of the same scene? If it lies far off, try --align."
+        for name, pixels in apart.items()
+        if pixels is None
+    ]
+    off = {name: pixels for name, pixels in apart.items() if pixels is not None}
+    if off:
+        names = list(off)
+        which = f"{Path(names[0]).name} lies" if len(off) == 1 else f"{len(off)} of {len(summary['inputs'])} images lie"
+        hints.append(
+            f"hint: {which} up to {max(off.values()):.1f} pixels off {first}. Where edges come out double, add --align."
+        )
+    return hints

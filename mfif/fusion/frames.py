@@ -1,6 +1,6 @@
 """Paths, arrays and tensors as the batches that methods take, and results in the layout of those."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -46,11 +46,14 @@ class Frames:
         self._scratch = scratch
         self._read = lru_cache(maxsize=2)(self._read_anew)
 
-    def survey(self, on_error: OnError) -> tuple[dict[int, Portrait], dict[int, str]]:
+    def survey(
+        self, on_error: OnError, look: Callable[[int, Raster], None] | None = None
+    ) -> tuple[dict[int, Portrait], dict[int, str]]:
         """Read every image once.
 
         Args:
             on_error: Whether an image that cannot be read stops all, or is skipped.
+            look: Is shown the number and the pixels of every image that can be read, all of one kind.
 
         Returns:
             Portraits of the images that can be read, and what is wrong with the others, by their numbers.
@@ -79,6 +82,8 @@ class Frames:
                     f"Expected `images` to have one size, number of channels and type, got {described}. "
                     "Crop or convert them alike first; resizing one would blur it."
                 )
+            if look is not None:
+                look(number, frame)
             self._channels = max(self._channels, frame.shape[1])
             self.metadata = self.metadata if portraits else metadata
             portraits[number] = portrait

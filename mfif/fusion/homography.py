@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.transform import SimilarityTransform
 
 Matrix = NDArray[np.floating[Any]]
 
@@ -21,13 +20,15 @@ def transform(matrix: Matrix, points: NDArray[np.floating[Any]]) -> NDArray[np.f
     return np.asarray(moved[:, :2] / moved[:, 2:])
 
 
-def nearest_similarity(matrix: Matrix, height: int, width: int) -> SimilarityTransform:
+def nearest_similarity(matrix: Matrix, height: int, width: int) -> Matrix:
     """Shift, turn and scale nearest to a motion, in least squares over a picture's corners."""
     points = corners(height, width)
-    similarity = SimilarityTransform.from_estimate(points, transform(matrix, points))
-    if not isinstance(similarity, SimilarityTransform):
+    # With positions as complex numbers a similarity is a straight line.
+    before, after = (xy @ np.array([1, 1j]) for xy in (points, transform(matrix, points)))
+    turn, shift = np.linalg.lstsq(np.column_stack([before, np.ones(4)]), after, rcond=None)[0]
+    if not abs(turn) > np.finfo(np.float64).eps:
         raise ValueError("Expected `matrix` to be invertible, got one that takes a picture to a point.")
-    return similarity
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]])
 
 
 def resizing(size: tuple[int, ...], new_size: tuple[int, ...]) -> Matrix:

@@ -126,6 +126,8 @@ class FuseResult:
             index by it.
         skipped: What is wrong with the images left out, by their numbers.
         motions: How images lay to the one they were aligned to, by their numbers; empty where none was asked for.
+        apart: Where that was asked for, by how many pixels images lie off the first one that could be read, at the
+            corner where it is most, by their numbers: those that clearly do; None for one that hardly resembles it.
         metadata: What the first file that could be read carries beside its pixels; see `mfif.images.write_image`.
     """
 
@@ -135,6 +137,7 @@ class FuseResult:
     order: list[int]
     skipped: dict[int, str]
     motions: "dict[int, FrameMotion]"
+    apart: dict[int, float | None] = field(default_factory=dict)
     metadata: Metadata = field(default_factory=Metadata)
 
 
@@ -145,6 +148,7 @@ def fuse(
     align: "Model | None" = None,
     border: "Border" = "crop",
     exposure: bool = False,
+    check_motion: bool = False,
     refine: str | Refinement | None = None,
     blend_width: float = 0.0,
     tile: int | None = 768,
@@ -170,6 +174,8 @@ def fuse(
             cannot be aligned.
         border: Where images are aligned, ``"crop"`` to what all of them show, or ``"fill"`` with the nearest pixels.
         exposure: Whether images that are aligned are made equally bright, too.
+        check_motion: Whether images that are not aligned are compared, coarsely, for how far they lie apart; see
+            `FuseResult`.
         refine: What is done to the map in place of the method's own: a name of the ``refine`` group, or a function as
             in `mfif.fusion.refine`; None leaves the method as it is.
         blend_width: Pixels on each side of the seam over which the images are mixed, at last; 0 mixes none.
@@ -221,10 +227,17 @@ def fuse(
     configured = _configured(loaded, refine, blend_width, tile, precision, self_ensemble)
     scratch = None if output is None else Scratch(tiff_name(output).parent, place)
     frames = Frames(dict(enumerate(images)), place, scratch)
-    portraits, skipped = frames.survey(on_error)
+    apart: dict[int, float | None] = {}
+    look = None
+    if check_motion and align is None:
+        from mfif.fusion.apart import Apart  # OpenCV, which the rest does without
+
+        watch = Apart()
+        apart, look = watch.found, watch.look
+    portraits, skipped = frames.survey(on_error, look)
     read, motions = frames.__getitem__, {}
     if align is not None:
-        from mfif.fusion.aligned import AlignedFrames  # OpenCV, which the rest does without
+        from mfif.fusion.aligned import AlignedFrames  # OpenCV, too
 
         aligned = AlignedFrames(frames, focus_order(portraits), align, border, exposure, scratch)
         read, motions = aligned.__getitem__, aligned.motions
@@ -243,6 +256,7 @@ def fuse(
         fused.order,
         skipped,
         motions,
+        apart,
         frames.metadata,
     )
 

@@ -24,6 +24,9 @@ Model = Literal["auto", "translation", "similarity", "affine", "homography"]
 WORKING_SIDE = 1536
 """Longer side, in pixels, of the luma that is registered: larger frames are shrunk to it."""
 
+UNTEXTURED = "there is no texture to go by"
+"""Why no motion was looked for."""
+
 _COARSEST_SIDE = 64  # pixels, at least, of the shorter side of a pyramid's last level
 _EXPOSURE_SIDE = 16  # likewise of the level that exposures are compared on, where no defocus matters any more
 _THUMBNAIL = (128, 128)
@@ -172,7 +175,7 @@ def _register(target: list[Luma], frame: list[Luma], model: Model, shape: tuple[
     """Motion of one frame given the pyramids; `shape` is that of the images."""
     smooth = [_float32(cv2.GaussianBlur(levels[0], (0, 0), _RESIDUAL_SIGMA)) for levels in (target, frame)]
     if min(float(luma.std()) for luma in smooth) < _MIN_TEXTURE:
-        return replace(_STILL, residual_before=1.0, residual_after=1.0, refused="there is no texture to go by")
+        return replace(_STILL, residual_before=1.0, residual_after=1.0, refused=UNTEXTURED)
     try:
         matrix = _fit(target, frame, smooth, model)
     except cv2.error:
@@ -198,7 +201,7 @@ def _fit(target: list[Luma], frame: list[Luma], smooth: list[Luma], model: Model
         return affine
     if model == "homography":
         return _ecc(target[0], frame[0], affine, cv2.MOTION_HOMOGRAPHY)
-    similarity = np.asarray(nearest_similarity(affine, *target[0].shape).params)
+    similarity = nearest_similarity(affine, *target[0].shape)
     if model == "auto" and _residuals(smooth, affine)[1] < _AFFINE_GAIN * _residuals(smooth, similarity)[1]:
         return affine
     return similarity
@@ -258,8 +261,9 @@ def _describe(matrix: Matrix, before: float, after: float, shape: tuple[int, ...
     points = corners(height, width)
     centre = points.mean(axis=0, keepdims=True)
     x, y = (transform(matrix, centre) - centre)[0]
-    distortion = np.abs(transform(matrix, points) - similarity(points)).max()
-    scale, rotation = float(similarity.scale), float(np.degrees(similarity.rotation))
+    distortion = np.abs(transform(matrix, points) - transform(similarity, points)).max()
+    along, across = similarity[:2, 0]
+    scale, rotation = float(np.hypot(along, across)), float(np.degrees(np.arctan2(across, along)))
     plausible = (
         max(abs(x) / width, abs(y) / height) <= _MAX_SHIFT
         and abs(scale - 1) <= _MAX_ZOOM

@@ -126,6 +126,7 @@ def test_json(pair: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None
     assert summary == {
         "inputs": list(pair),
         "skipped": {},
+        "apart": {},
         "method": "laplacian",
         "depth": 8,
         "output": "fused.png",
@@ -370,5 +371,5 @@ def test_the_command_itself_waits_for_nothing_it_does_without(pair: tuple[str, s
     assert Path("fused.png").exists()
     loaded = set(modules.split())
     assert "mfif.models.two_stream" in loaded
-    heavy = {"kornia", "lightning", "torchmetrics", "hydra", "skimage", "scipy", "matplotlib", "cv2", "torch._dynamo"}
+    heavy = {"kornia", "lightning", "torchmetrics", "hydra", "skimage", "scipy", "matplotlib", "torch._dynamo"}
     assert not heavy & loaded
