@@ -192,7 +192,7 @@ BAD = {
     "partner": ("s-B.png", None, "two images of the scene 's'"),
     "sizes": ("s-B.png", Image.new("L", (50, 64)), "50x64"),
     "truncated": ("s-B.png", b"cut", "s-B.png is damaged"),
-    "text": ("s-B.png", b"hello", "s-B.png is no image of a kind"),
+    "text": ("s-B.png", b"hello", "s-B.png is no PNG, JPEG"),
     "transparent": ("s-B.png", Image.new("LA", (64, 64)), "transparent"),
 }
 

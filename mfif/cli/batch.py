@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mfif.cli.scene import MAPS, describe, fuse_files
 from mfif.data.benchmarks import PairFolder
 from mfif.errors import InputError
-from mfif.images import find_images
+from mfif.images import find_images, find_pages
 
 
 class Job(NamedTuple):
@@ -78,7 +78,7 @@ def _fuse(job: Job, places: dict[str, Path], options: argparse.Namespace) -> dic
 
 
 def find_jobs(folder: Path, outputs: set[Path]) -> list[Job]:
-    """The scenes in a folder: pairs by their names, and subfolders with images as stacks.
+    """The scenes in a folder: pairs by their names, and as stacks subfolders with images and TIFFs of several pages.
 
     Args:
         folder: Where they are.
@@ -91,7 +91,7 @@ def find_jobs(folder: Path, outputs: set[Path]) -> list[Job]:
     if folder.resolve() in written:
         raise InputError(f"Expected another folder for the output than {folder}, where the images are.")
     pairs = _pairs(folder)
-    jobs = [Job(name, paths, True) for name, paths in sorted(pairs.items())]
+    jobs = [job for name, paths in sorted(pairs.items()) for job in _jobs_of(name, paths)]
     sides = {path.parent for paths in pairs.values() for path in paths}
     stacks = sorted(path for path in folder.iterdir() if path.is_dir() and path.resolve() not in written)
     jobs += [Job(stack.name, frames, False) for stack in stacks if stack not in sides and (frames := _frames(stack))]
@@ -102,6 +102,20 @@ def find_jobs(folder: Path, outputs: set[Path]) -> list[Job]:
     if twice:
         raise InputError(f"Both a pair and a subfolder of {folder} are named {twice[0]}. Rename one.")
     return jobs
+
+
+def _jobs_of(name: str, paths: list[Path]) -> list[Job]:
+    """The pair that files of one name are, after those of them that are stacks by themselves."""
+    stacks = [path for path in paths if _is_stack(path)]
+    pair = [path for path in paths if path not in stacks]
+    return [Job(path.stem, [path], False) for path in stacks] + ([Job(name, pair, True)] if pair else [])
+
+
+def _is_stack(path: Path) -> bool:
+    try:
+        return len(find_pages(path)) > 1
+    except InputError:  # pages that are no stack: to be told when its turn comes
+        return True
 
 
 def _pairs(folder: Path) -> dict[str, list[Path]]:

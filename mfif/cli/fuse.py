@@ -22,13 +22,15 @@ Fuse photographs of one scene, each focused elsewhere, into one that is sharp ev
   mfif fuse near.jpg far.jpg -o fused.png                 two photographs
   mfif fuse stack/*.tif -o fused.tif                      any number of them, in any order
   mfif fuse stack/ -o fused.tif                           the same: all images of a folder
+  mfif fuse stack.tif -o fused.tif                        the same: all pages of a TIFF
   mfif fuse *.jpg -o fused.png --align                    hand-held, or with focus breathing
   mfif fuse *.jpg -o fused.png --index-map index.png --depth-preview depth.png
   mfif fuse a.png b.png -o fused.png --method best.ckpt   with a network trained by train.py
   mfif fuse shoots/ -o fused/ --on-error skip             a batch: pairs by name, subfolders as stacks
 
 In a batch, pairs are found by their names (beetle-A.jpg beside beetle-B.jpg, or 1 and 2) or in two subfolders A and B;
-any other subfolder with images is a stack. What is there already is passed over, so that an interrupted batch goes on.
+any other subfolder with images is a stack, and so is a TIFF of several pages. What is there already is passed over, so
+that an interrupted batch goes on.
 
 Pixels keep their depth (8 or 16 bit), colour and transparency, and the file the colour profile and camera data of the
 first source. Where the map is not blended, every pixel is a pixel of a source, unchanged; so take PNG or TIFF. From
@@ -48,7 +50,13 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="two photographs or more, or a folder")
+    command.add_argument(
+        "images",
+        nargs="+",
+        type=Path,
+        metavar="IMAGE",
+        help="two photographs or more, a TIFF of several pages, or a folder",
+    )
     command.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="the fused image; a folder for a batch"
     )

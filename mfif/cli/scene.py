@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mfif.errors import InputError
 
 if TYPE_CHECKING:
+    from mfif.fusion.frames import Image
     from mfif.fusion.inference import FuseResult
     from mfif.fusion.registration import FrameMotion
     from mfif.images import Pixels
@@ -22,7 +23,7 @@ def fuse_files(
     """Fuse files into files.
 
     Args:
-        images: The sources.
+        images: The sources; each page of a TIFF with several is one.
         output: The fused image; it is written last.
         maps: What else to write and where, by the names of `MAPS`.
         options: What was said on the command line.
@@ -34,30 +35,33 @@ def fuse_files(
     Raises:
         InputError: Something cannot be read, fused or written, or exists.
     """
-    if len(images) < 2:
-        raise InputError(f"Expected two images or more to fuse, got {', '.join(map(str, images))}. Name the others.")
-    _check_outputs(images, [output, *maps.values()], replace)
-    if "decision_map" in maps and len(images) > 2:
-        raise InputError("A decision map tells two images apart. Ask for --index-map with more.")
-
     from mfif.files import replacing
+    from mfif.fusion.frames import each_page
     from mfif.fusion.output import SUFFIXES
     from mfif.images import write_image
 
+    pages = each_page(images)
+    if len(pages) < 2:
+        raise InputError(f"Expected two images or more to fuse, got {', '.join(map(str, pages))}. Name the others.")
+    _check_outputs(images, [output, *maps.values()], replace)
+    if "decision_map" in maps and len(pages) > 2:
+        raise InputError("A decision map tells two images apart. Ask for --index-map with more.")
     _check_depth(images, output, options.on_error)
     start = time.perf_counter()
     if output.suffix.lower() in SUFFIXES:  # written while it is fused
         with replacing(output) as temporary:
-            result = _fuse(images, options, temporary, maps)
+            result = _fuse(pages, options, temporary, maps)
             _write_maps(maps, result)
     else:
-        result = _fuse(images, options, None, maps)
+        result = _fuse(pages, options, None, maps)
         _write_maps(maps, result)
         write_image(output, result.image, result.metadata, options.quality)
-    return _summary(images, output, maps, options, result, time.perf_counter() - start)
+    return _summary([str(page) for page in pages], output, maps, options, result, time.perf_counter() - start)
 
 
-def _fuse(images: list[Path], options: argparse.Namespace, output: Path | None, maps: dict[str, Path]) -> "FuseResult":
+def _fuse(
+    images: "list[Image]", options: argparse.Namespace, output: Path | None, maps: dict[str, Path]
+) -> "FuseResult":
     from mfif.fusion.inference import fuse
 
     try:
@@ -145,7 +149,7 @@ def _picture(name: str, result: "FuseResult") -> "Pixels":
 
 
 def _summary(
-    images: list[Path],
+    images: list[str],
     output: Path,
     maps: dict[str, Path],
     options: argparse.Namespace,
@@ -153,15 +157,15 @@ def _summary(
     seconds: float,
 ) -> dict[str, Any]:
     return {
-        "inputs": [str(path) for path in images],
-        "skipped": {str(images[number]): reason for number, reason in result.skipped.items()},
+        "inputs": images,
+        "skipped": {images[number]: reason for number, reason in result.skipped.items()},
         "method": str(options.method),
         "width": result.image.shape[1],
         "height": result.image.shape[0],
         "depth": 8 * result.image.itemsize,
         "seconds": round(seconds, 3),
         "apart": {
-            str(images[number]): None if pixels is None else round(pixels, 1) for number, pixels in result.apart.items()
+            images[number]: None if pixels is None else round(pixels, 1) for number, pixels in result.apart.items()
         },
         "motions": [_motion(images[number], motion) for number, motion in sorted(result.motions.items())],
         "output": str(output),
@@ -169,9 +173,9 @@ def _summary(
     }
 
 
-def _motion(image: Path, motion: "FrameMotion") -> dict[str, Any]:
+def _motion(image: str, motion: "FrameMotion") -> dict[str, Any]:
     return {
-        "image": str(image),
+        "image": image,
         "shift": [round(float(pixels), 3) for pixels in motion.shift],
         "scale": round(float(motion.scale), 6),
         "rotation_degrees": round(float(motion.rotation_degrees), 4),

@@ -1,6 +1,6 @@
 """Paths, arrays and tensors as the batches that methods take, and results in the layout of those."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -14,9 +14,9 @@ from mfif.errors import InputError
 from mfif.fusion.rasters import FileRaster, OpaqueRaster, Scratch, with_alpha
 from mfif.fusion.stack import Portrait, portray
 from mfif.fusion.tiles import Raster, as_tensor
-from mfif.images import Metadata, open_strips, read_photo
+from mfif.images import Metadata, Page, find_pages, open_strips, read_photo
 
-Image = Tensor | NDArray[Any] | str | Path
+Image = Tensor | NDArray[Any] | str | Path | Page
 OnError = Literal["raise", "skip"]
 
 
@@ -24,7 +24,7 @@ class Frames:
     """Images by their number, read when they are asked for: files again each time, but for the last two.
 
     Args:
-        images: By their numbers: paths, arrays ``(H, W)`` or ``(H, W, C)``, or tensors ``(C, H, W)`` or
+        images: By their numbers: paths, pages of files, arrays ``(H, W)`` or ``(H, W, C)``, or tensors ``(C, H, W)`` or
             ``(B, C, H, W)``; C is 1 for gray, 3 for RGB, and one more with an alpha channel.
         device: Where their batches are wanted.
         scratch: Where images of files wait that cannot be read by parts; None reads all of them into memory.
@@ -101,12 +101,12 @@ class Frames:
 
     def _read_anew(self, number: int) -> tuple[Raster, Metadata]:
         image = self.images[number]
-        if not isinstance(image, str | Path):
+        if not isinstance(image, str | Path | Page):
             return to_batch(image).to(self.device), Metadata()
         if self._scratch is None:
             pixels, metadata = read_photo(image)
             return to_batch(pixels).to(self.device), metadata
-        strips = open_strips(Path(image))
+        strips = open_strips(Path(image) if isinstance(image, str) else image)
         if strips is not None:
             kind = torch.from_numpy(np.empty(0, strips.dtype)).dtype
             return FileRaster(strips.read, strips.shape, kind, self.device), strips.metadata
@@ -144,7 +144,17 @@ class Frames:
 
     def _name(self, number: int) -> str:
         image = self.images[number]
-        return str(image) if isinstance(image, str | Path) else f"image {number}"
+        return str(image) if isinstance(image, str | Path | Page) else f"image {number}"
+
+
+def each_page(images: Sequence[Image] | str | Path) -> list[Image]:
+    """The images, or those of one file; each page of a file with several is one.
+
+    Raises:
+        InputError: The pages of a file differ in more than depth.
+    """
+    named = [images] if isinstance(images, str | Path) else images
+    return [page for image in named for page in (find_pages(Path(image)) if isinstance(image, str | Path) else [image])]
 
 
 def to_batch(image: Tensor | NDArray[Any]) -> Tensor:

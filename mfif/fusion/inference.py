@@ -10,7 +10,7 @@ from torch import nn
 
 import mfif.models
 from mfif.errors import InputError, suggest
-from mfif.fusion.frames import Frames, Image, OnError
+from mfif.fusion.frames import Frames, Image, OnError, each_page
 from mfif.fusion.fusers import ChannelByChannel, Fuser, ImageFuser, Method, Precision
 from mfif.fusion.output import tiff_name, write_bands
 from mfif.fusion.rasters import Scratch
@@ -142,7 +142,7 @@ class FuseResult:
 
 
 def fuse(
-    images: Sequence[Image],
+    images: Sequence[Image] | str | Path,
     method: str | Path | Method = "default",
     *,
     align: "Model | None" = None,
@@ -168,7 +168,8 @@ def fuse(
     Args:
         images: Two images or more: paths, arrays ``(H, W)`` or ``(H, W, C)``, or tensors ``(C, H, W)`` or
             ``(B, C, H, W)``, with C = 1 for gray, 3 for RGB, and one more with an alpha channel. Integers of 8 or 16
-            bit have their full range, floats lie in [0, 1].
+            bit have their full range, floats lie in [0, 1]. Each page of a TIFF with several is an image, and one
+            such file is enough.
         method: A name of the ``method`` group, a checkpoint, or what `load` returned.
         align: The motion to undo first, see `mfif.fusion.align.align`; None leaves the images as they lie. Tensors
             cannot be aligned.
@@ -226,7 +227,7 @@ def fuse(
     loaded = load(method) if isinstance(method, str | Path) else method
     configured = _configured(loaded, refine, blend_width, tile, precision, self_ensemble)
     scratch = None if output is None else Scratch(tiff_name(output).parent, place)
-    frames = Frames(dict(enumerate(images)), place, scratch)
+    frames = Frames(dict(enumerate(each_page(images))), place, scratch)
     apart: dict[int, float | None] = {}
     look = None
     if check_motion and align is None:

@@ -13,12 +13,20 @@ from PIL.ImageFile import ImageFile
 
 from mfif.errors import InputError
 from mfif.images.metadata import Metadata, read_metadata
+from mfif.images.pages import Page
 from mfif.images.writing import SUFFIXES, Pixels, drop_opaque, has_alpha
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM")
 # What decoders raise on damage, each its own; found by feeding them damaged files.
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AssertionError, EOFError)
 _GRAY = ("1", "L", "LA", "La")
+# Endings of raw photographs, many of which are TIFFs that begin with a preview.
+# fmt: off
+_RAW = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef",
+    ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+)
+# fmt: on
 
 # What a viewer does for each value of the EXIF orientation, on rows and columns.
 _ORIENTATIONS = {
@@ -69,7 +77,7 @@ def find_images(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def worded(path: Path) -> Iterator[None]:
+def worded(path: Path | Page) -> Iterator[None]:
     """Word whatever goes wrong while an image is read.
 
     Raises:
@@ -83,7 +91,7 @@ def worded(path: Path) -> Iterator[None]:
         raise InputError(f"There is no image at {path}. Check the path.") from error
     except UnidentifiedImageError as error:
         raise InputError(
-            f"{path} is no image of a kind that can be read, whatever its name says. Remove or replace it."
+            f"{path} is no PNG, JPEG, TIFF, BMP, WebP or PPM, whatever its name says. Convert, remove or replace it."
         ) from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} is too large: {error}. Shrink it, or lift the limit: --max-pixels.") from error
@@ -95,11 +103,25 @@ def worded(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[ImageFile]:
+def opened(source: Path | Page) -> Iterator[ImageFile]:
     """Open an image, and word whatever goes wrong while it is read, see `worded`."""
+    path, page = located(source)
     # Pillow maps a file it has opened by name, and then scrambles a gray TIFF whose orientation swaps the sides.
-    with worded(path), path.open("rb") as stream, Image.open(stream, formats=_FORMATS) as image:
-        yield image
+    with worded(source), path.open("rb") as stream:
+        if path.suffix.lower() in _RAW:
+            raise InputError(
+                f"{path} is a raw photograph, which cannot be read. Develop it to a 16-bit TIFF, for example with "
+                "darktable or RawTherapee."
+            )
+        with Image.open(stream, formats=_FORMATS) as image:
+            if page:
+                image.seek(page)
+            yield image
+
+
+def located(source: Path | Page) -> tuple[Path, int]:
+    """A file, and which of its pages is meant."""
+    return source if isinstance(source, Page) else (source, 0)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -112,7 +134,7 @@ def image_size(path: Path) -> tuple[int, int]:
         return image.height, image.width
 
 
-def is_deep(path: Path) -> bool:
+def is_deep(path: Path | Page) -> bool:
     """Whether an image has more than 8 bit a channel, from its header alone.
 
     Raises:
@@ -140,11 +162,12 @@ def read_image(path: Path | str) -> Pixels:
     return pixels
 
 
-def read_photo(path: Path | str) -> Photo:
+def read_photo(path: Path | str | Page) -> Photo:
     """Decode one image as it is meant to be seen, with its transparency and metadata.
 
-    The EXIF orientation is applied, a palette is resolved, CMYK becomes RGB. Of several pages the first is taken.
-    Pillow's limit on the number of pixels holds: an image of more than twice ``PIL.Image.MAX_IMAGE_PIXELS`` is refused.
+    The EXIF orientation is applied, a palette is resolved, CMYK becomes RGB. Of several pages the first is taken,
+    unless a `Page` names another. Pillow's limit on the number of pixels holds: an image of more than twice
+    ``PIL.Image.MAX_IMAGE_PIXELS`` is refused.
 
     Args:
         path: A PNG, JPEG, TIFF, BMP, WebP, PPM or PGM file, by its content whatever its ending.
@@ -153,9 +176,9 @@ def read_photo(path: Path | str) -> Photo:
         InputError: The file is missing, is no image, is damaged, is too large or has a type of pixel that fusion cannot
             keep (floating point, 32-bit integers).
     """
-    path = Path(path)
-    with opened(path) as image:
-        samples = _deep_colour(path, image) if _is_deep_colour(image) else _samples(path, image)
+    source = Path(path) if isinstance(path, str) else path
+    with opened(source) as image:
+        samples = _deep_colour(source, image) if _is_deep_colour(image) else _samples(source, image)
         # Where Pillow has loaded a TIFF, it has turned it and forgotten the orientation.
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         samples = _ORIENTATIONS.get(orientation, lambda same: same)(samples)
@@ -181,7 +204,7 @@ def _is_deep_colour(image: ImageFile) -> bool:
     return _depth(image) > 8 and image.mode[0] not in "IF"
 
 
-def _deep_colour(path: Path, image: ImageFile) -> Pixels:
+def _deep_colour(path: Path | Page, image: ImageFile) -> Pixels:
     gray_alpha = image.format == "PNG" and image.tile[0].args == "LA;16B"
     if image.mode not in ("RGB", "RGBA") or gray_alpha or image.format == "PPM":
         kind = "gray-alpha" if gray_alpha else image.mode
@@ -190,7 +213,7 @@ def _deep_colour(path: Path, image: ImageFile) -> Pixels:
             "Convert it to a 16-bit RGB PNG or TIFF."
         )
     try:
-        pixels = _decode_deep_png(path, image) if image.format == "PNG" else _decode_deep_tiff(path, image)
+        pixels = _decode_deep_png(located(path)[0], image) if image.format == "PNG" else _decode_deep_tiff(path, image)
     except Exception as error:  # a decoder written in Rust raises bare exceptions
         raise ValueError(error) from error
     _refuse_transparency(path, "transparency" in image.info)
@@ -203,19 +226,21 @@ def _decode_deep_png(path: Path, image: ImageFile) -> NDArray[np.uint16]:
     return np.asarray(kornia_io.read_image_png_u16(str(path), mode=image.mode.lower()))
 
 
-def _decode_deep_tiff(path: Path, image: ImageFile) -> NDArray[np.uint16]:
+def _decode_deep_tiff(path: Path | Page, image: ImageFile) -> NDArray[np.uint16]:
     tags = image.tag_v2  # type: ignore[attr-defined]
+    path, page = located(path)
     in_planes = tags.get(ExifTags.Base.PlanarConfiguration, 1) == 2
-    if tags[ExifTags.Base.SamplesPerPixel] == 3 and not in_planes:
+    if tags[ExifTags.Base.SamplesPerPixel] == 3 and not in_planes and not page:
         return np.asarray(kornia_io.read_image_tiff_u16(str(path), mode="rgb"))
     import tifffile  # few files need it, and it takes a while
 
-    # kornia reads LZW, tifffile only where imagecodecs is installed; kornia gets planes wrong and refuses alpha.
-    pixels: NDArray[np.uint16] = tifffile.imread(path, key=0).astype(np.uint16)
+    # kornia reads LZW, tifffile only where imagecodecs is installed; kornia gets planes wrong, refuses alpha, and sees
+    # the first page alone.
+    pixels: NDArray[np.uint16] = tifffile.imread(path, key=page).astype(np.uint16)
     return np.moveaxis(pixels, 0, -1) if in_planes else pixels
 
 
-def _samples(path: Path, image: ImageFile) -> Pixels:
+def _samples(path: Path | Page, image: ImageFile) -> Pixels:
     if image.mode == "F":
         raise InputError(f"{path} has floating-point pixels; expected 8 or 16 bit. Convert it first.")
     if image.mode.startswith("I"):
@@ -224,7 +249,7 @@ def _samples(path: Path, image: ImageFile) -> Pixels:
     return np.asarray(image.convert(f"{mode}A" if image.has_transparency_data else mode))
 
 
-def _deep_gray(path: Path, image: ImageFile) -> NDArray[np.uint16]:
+def _deep_gray(path: Path | Page, image: ImageFile) -> NDArray[np.uint16]:
     is_tiff = image.format == "TIFF"
     if is_tiff and (image.mode == "I" or _depth(image) != 16):
         raise InputError(f"{path} has signed, 12- or 32-bit pixels; expected unsigned 8 or 16 bit. Convert it first.")
@@ -234,7 +259,7 @@ def _deep_gray(path: Path, image: ImageFile) -> NDArray[np.uint16]:
     return 65535 - pixels if white_is_zero else pixels
 
 
-def _refuse_transparency(path: Path, transparent: bool) -> None:
+def _refuse_transparency(path: Path | Page, transparent: bool) -> None:
     if transparent:
         raise InputError(
             f"{path} has 16-bit transparency that cannot be kept: a single colour, or multiplied in. "

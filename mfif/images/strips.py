@@ -1,8 +1,5 @@
 """TIFF files row by row, so that they need not fit into memory."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +9,8 @@ from PIL import ExifTags
 from PIL.ImageFile import ImageFile
 
 from mfif.images.metadata import Metadata, read_metadata
-from mfif.images.reading import opened, worded
+from mfif.images.pages import Page, quiet_tifffile
+from mfif.images.reading import located, opened, worded
 from mfif.images.writing import Pixels
 
 _LOSSLESS = frozenset({1, 5, 8, 32946, 32773})  # none, LZW, Deflate by both its numbers, PackBits
@@ -25,8 +23,8 @@ class Strips:
     """A TIFF file that is read by rows; they are those that `mfif.images.read_photo` gives of it.
 
     Args:
-        path: The file.
-        page: Its first page.
+        source: The file, or one of its pages.
+        page: The page that is meant.
         metadata: What it carries beside its pixels.
 
     Attributes:
@@ -35,11 +33,11 @@ class Strips:
         metadata: As given.
     """
 
-    def __init__(self, path: Path, page: tifffile.TiffPage, metadata: Metadata) -> None:
+    def __init__(self, source: Path | Page, page: tifffile.TiffPage, metadata: Metadata) -> None:
         self.shape: tuple[int, ...] = tuple(page.shape)
         self.dtype = np.dtype(page.dtype)
         self.metadata = metadata
-        self._path, self._page = path, page
+        self._source, self._page = source, page
 
     def read(self, top: int, bottom: int) -> Pixels:
         """The rows from `top` to before `bottom`.
@@ -47,7 +45,8 @@ class Strips:
         Raises:
             InputError: The file is damaged or gone.
         """
-        with worded(self._path), self._path.open("rb") as stream:
+        path, _ = located(self._source)
+        with worded(self._source), path.open("rb") as stream:
             if self._page.is_contiguous:
                 return self._stored(stream, top, bottom)
             return self._decoded(stream, top, bottom)
@@ -93,41 +92,31 @@ def _exactly(stream: BinaryIO, start: int, size: int) -> bytes:
     return content
 
 
-def open_strips(path: Path) -> Strips | None:
+def open_strips(source: Path | Page) -> Strips | None:
     """Open a TIFF file to read it by rows; None for what `mfif.images.read_photo` has to decode as a whole.
 
     That is every other format, a TIFF whose pixels do not lie as they are seen (turned, in planes, a palette, white as
     zero, multiplied with opacity), and one in a compression that loses or that cannot be read by parts.
 
     Args:
-        path: An image file.
+        source: An image file, or a page of one.
 
     Raises:
         InputError: It is missing, is no image, is damaged or is too large.
     """
-    with opened(path) as image:
+    path, number = located(source)
+    with opened(source) as image:
         if image.format != "TIFF" or image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
             return None
         try:
-            with _silence(), tifffile.TiffFile(path) as file:
-                page = file.pages.first
-                readable = _lies_as_seen(page, image)
+            with quiet_tifffile(), tifffile.TiffFile(path) as file:
+                page = file.pages.get(number)
+                if not isinstance(page, tifffile.TiffPage) or not _lies_as_seen(page, image):
+                    return None
         except Exception:  # damage, as tifffile tells it
             return None
-        strips = Strips(path, page, read_metadata(image, in_colour=page.samplesperpixel > 2)) if readable else None
-    return strips if strips is not None and (page.is_contiguous or _decodes(strips)) else None
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Spare people what tifffile writes of damage, which is worded elsewhere."""
-    logger = logging.getLogger("tifffile")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+        strips = Strips(source, page, read_metadata(image, in_colour=page.samplesperpixel > 2))
+    return strips if page.is_contiguous or _decodes(strips) else None
 
 
 def _lies_as_seen(page: tifffile.TiffPage, image: ImageFile) -> bool:

@@ -82,6 +82,22 @@ def test_tiff_stays_tiff(tmp_path: Path) -> None:
     assert job.path(Path("fused")) == Path("fused/beetle.tif")
 
 
+def test_a_tiff_of_several_pages_is_a_stack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pages = np.random.default_rng(0).integers(0, 256, (5, 24, 32), dtype=np.uint8)
+    (tmp_path / "shoot").mkdir()
+    for name in ("cell-1", "cell-2"):
+        tifffile.imwrite(tmp_path / "shoot" / f"{name}.tif", pages, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "shoot" / "dyed.tif", pages[:2], imagej=True, metadata={"axes": "CYX"})
+    words = ["fuse", str(tmp_path / "shoot"), "-o", str(tmp_path / "fused"), "--method", "laplacian"]
+    assert main([*words, "--on-error", "skip"]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("2 fused, 0 there already, 1 failed")
+    assert "cell-1.tif: 5 images of 32x24" in err
+    assert "dyed failed: Expected the pages of" in err
+    fused = tifffile.imread(tmp_path / "fused" / "cell-2.tif")
+    assert (fused == pages).any(0).all()  # every pixel is that of a page
+
+
 def test_folders_that_are_no_batch(shoots: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [job.name for job in find_jobs(shoots, {shoots / "beetle"})] == ["colour", "gray"]
     with pytest.raises(InputError, match="Expected another folder for the output"):

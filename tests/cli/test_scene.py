@@ -1,12 +1,15 @@
-"""What `mfif fuse` says of images that do not lie on each other."""
+"""What `mfif fuse` says of images that do not lie on each other, and pages of files as images."""
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from skimage import data
 
+import mfif
 from mfif.cli import main
 
 Output = pytest.CaptureFixture[str]
@@ -74,6 +77,26 @@ def test_tiff_that_is_read_strip_by_strip(frames: list[str], capsys: Output) -> 
         Image.open(f"{name}.png").save(f"{name}.tif")
     assert main(["fuse", "a.tif", "d.tif", "-o", "fused.tif", "--method", "laplacian"]) == 0
     assert capsys.readouterr().out.startswith("hint: d.tif lies up to 8.")
+
+
+def test_pages_of_a_tiff_are_a_stack(frames: list[str], capsys: Output) -> None:
+    pages = [np.asarray(Image.open(name)) for name in frames]
+    tifffile.imwrite("stack.tif", np.stack(pages), photometric="rgb")
+    hint, last = said(capsys, "stack.tif", "--index-map", "i.png")
+    assert hint.startswith("hint: 2 of 4 images lie up to 8.")
+    assert last.startswith("fused.png: 4 images")
+    expected = mfif.fuse(pages, "laplacian")
+    np.testing.assert_array_equal(np.asarray(Image.open("fused.png")), expected.image)
+    np.testing.assert_array_equal(np.asarray(Image.open("i.png")), expected.index)
+    np.testing.assert_array_equal(mfif.fuse("stack.tif", "laplacian").image, expected.image)
+    np.testing.assert_array_equal(mfif.fuse(["stack.tif"], "laplacian", output="fused.tif").image, expected.image)
+    summary = json.loads("\n".join(said(capsys, "stack.tif", "--json")))
+    assert summary["inputs"] == [f"stack.tif[{number}]" for number in range(4)]
+
+
+def test_one_image_is_no_stack(frames: list[str], capsys: Output) -> None:
+    assert main(["fuse", "a.png", "-o", "fused.png"]) == 1
+    assert capsys.readouterr().err == "error: Expected two images or more to fuse, got a.png. Name the others.\n"
 
 
 def test_a_batch_tells_it_of_the_scene(frames: list[str], capsys: Output) -> None:

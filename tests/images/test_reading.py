@@ -270,7 +270,7 @@ def test_cmyk_becomes_rgb_as_pillow_does_it(stored):
     ("content", "words"),
     [
         (tiff(GRAY.astype(np.float32)), "floating-point"),
-        (tiff(RGB.astype(np.float32), photometric="rgb"), "no image of a kind that can be read"),
+        (tiff(RGB.astype(np.float32), photometric="rgb"), "no PNG, JPEG, TIFF"),
         (tiff(GRAY.astype(np.int32)), "signed, 12- or 32-bit"),
         (tiff(GRAY.astype(np.uint32) << 20), "signed, 12- or 32-bit"),
         (tiff(GRAY.astype(np.int16)), "signed, 12- or 32-bit"),
@@ -349,6 +349,12 @@ def test_truncated_file_is_refused(stored, name):
 @pytest.mark.parametrize("content", [b"", b"not an image\n" * 20, b"\x89PNG\r\n\x1a\n"], ids=["empty", "text", "start"])
 def test_what_is_no_image_is_refused(stored, content, read):
     refusal(stored(content, "photo.jpg"), read)
+
+
+def test_a_raw_photograph_is_not_taken_for_its_preview(stored):
+    path = stored(tiff(RGB, photometric="rgb"))
+    with pytest.raises(InputError, match=r"raw photograph.*16-bit TIFF"):
+        read_photo(path.rename(path.with_suffix(".NEF")))
 
 
 def test_palette_that_is_missing(stored):
