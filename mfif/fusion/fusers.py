@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mfif.errors import InputError
-from mfif.fusion.levels import blend_bands, blend_levels, colour, from_unit, to_unit
+from mfif.fusion.levels import blend_bands, blend_levels, colour, from_unit, gain_of, to_unit
 from mfif.fusion.refine import Refinement, refined
 from mfif.fusion.self_ensemble import ORIENTATIONS, mean_map
 from mfif.fusion.tiles import Raster, as_tensor, bands, tiled, whole
@@ -84,6 +84,8 @@ class Fuser:
             hardware that has it. The map then differs in few pixels, and tiles agree with the whole only nearly.
         self_ensemble: In how many orientations the network sees the pair: 1, 2, 4 or 8, for as many times the time. The
             map is the mean, see `mfif.fusion.self_ensemble`.
+        gain: What levels are multiplied by before the estimator sees them; None takes the least that
+            `mfif.fusion.levels.gain_of` says of the sources. Every pixel of the result is a source's all the same.
 
     Raises:
         InputError: `tile` is not positive, or `precision` is none of the two, or not 32 for what is no network, or
@@ -97,6 +99,7 @@ class Fuser:
     tile: int | None = 768
     precision: Precision = "32"
     self_ensemble: int = 1
+    gain: float | None = None
 
     def __post_init__(self) -> None:
         _check_tile(self.tile)
@@ -140,6 +143,8 @@ class Fuser:
         check_sources(sources)
         if len(sources) != 2:
             raise InputError(_wants_two(self.estimator, len(sources)))
+        if self.gain is None:
+            return self._in_range(sources).fuse_by_bands(sources)
         a, b = sources
         if self.threshold is None and hasattr(self.estimator, "fuse"):
             image, alpha = self._fuse_at_once(as_tensor(a), as_tensor(b))
@@ -157,6 +162,8 @@ class Fuser:
         Returns:
             ``(B, 1, H, W)``; 1 where `a` is in focus. The result of tiles is that of the whole image.
         """
+        if self.gain is None:
+            return self._in_range([a, b]).decision_map(a, b)
         return self.refined(self._decided(a, b), a, b).float()
 
     def focus_bands(self, image: Raster) -> Iterator[Tensor] | None:
@@ -166,6 +173,9 @@ class Fuser:
     def refined(self, decision: Tensor, a: Raster, b: Raster) -> Tensor:
         """A map of zeros and ones ``(B, 1, H, W)`` of two sources, refined if that is part of the method."""
         return decision if self.refine is None else refined(decision, a, b, self.refine)
+
+    def _in_range(self, sources: Sequence[Raster]) -> "Fuser":
+        return replace(self, gain=min(map(gain_of, sources)))
 
     def _decided(self, a: Raster, b: Raster) -> Tensor:
         return whole(self._bands(self._decide, a, b), a.shape[-2])
@@ -188,7 +198,7 @@ class Fuser:
     @torch.no_grad()
     def _fuse_at_once(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         image, decision = self.estimator.fuse(self._view(a), self._view(b))  # type: ignore[attr-defined]
-        levels = from_unit(image, a.dtype)
+        levels = from_unit(image / (self.gain or 1), a.dtype)
         channels = levels.shape[1]
         return torch.cat([levels, blend_levels(a[:, channels:], b[:, channels:], decision)], dim=1), decision
 
@@ -200,7 +210,7 @@ class Fuser:
         return tiled(self._view_of_part, [image], _PART, halo=0)
 
     def _view_of_part(self, image: Tensor) -> Tensor:
-        unit = to_unit(colour(image))
+        unit = to_unit(colour(image)) * (self.gain or 1)
         return unit if getattr(self.estimator, "takes_colour", False) else luma(unit)
 
     def _bands(self, call: Callable[..., Tensor], *images: Raster) -> Iterator[Tensor]:
@@ -217,6 +227,7 @@ class ImageFuser:
             the range is clipped. It takes any number of them unless its attribute ``pairwise`` is true. Its attributes
             ``receptive_radius`` and ``stride`` allow tiles, as in `Fuser`.
         tile: Side in pixels of the tiles, as in `Fuser`.
+        gain: As in `Fuser`; what the estimator gives is divided by it.
 
     Raises:
         InputError: `tile` is not positive.
@@ -224,6 +235,7 @@ class ImageFuser:
 
     estimator: Callable[[Sequence[Tensor]], Tensor]
     tile: int | None = 1024
+    gain: float | None = None
 
     def __post_init__(self) -> None:
         _check_tile(self.tile)
@@ -244,13 +256,16 @@ class ImageFuser:
     def fuse_by_bands(self, sources: Sequence[Raster]) -> tuple[Iterator[Tensor], None]:
         """Fuse sources that may stay in files; the image comes as of `Fuser.fuse_by_bands`."""
         check_sources(sources)
+        if self.gain is None:
+            return replace(self, gain=min(map(gain_of, sources))).fuse_by_bands(sources)
         halo, stride = getattr(self.estimator, "receptive_radius", None), getattr(self.estimator, "stride", 1)
         return bands(self._fuse, sources, self.tile, halo, stride), None
 
     @torch.no_grad()
     def _fuse(self, *sources: Tensor) -> Tensor:
-        image = self.estimator([to_unit(colour(source)) for source in sources]).clamp(0, 1)
-        fused = from_unit(image, sources[0].dtype)
+        gain = self.gain or 1
+        image = self.estimator([to_unit(colour(source)) * gain for source in sources]) / gain
+        fused = from_unit(image.clamp(0, 1), sources[0].dtype)
         rest = [source[:, fused.shape[1] :] for source in sources]
         if not rest[0].shape[1]:
             return fused

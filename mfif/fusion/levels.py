@@ -1,6 +1,7 @@
 """Images in the type they are stored in, and in the [0, 1] that methods compute with."""
 
 from collections.abc import Iterator
+from math import floor, log2
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from mfif.fusion.tiles import Raster, bands, whole
 from mfif.pair import blend
 
+_AT_ONCE = 2**20  # pixels that are looked at at once
 _TILE = 512  # side in pixels of what is blended at once, in double precision
 
 
@@ -36,6 +38,32 @@ def to_unit(image: Tensor) -> Tensor:
 def from_unit(image: Tensor, kind: torch.dtype) -> Tensor:
     """Image of a type, of one in [0, 1]; integers have their full range and are rounded, halves up."""
     return image.to(kind) if kind.is_floating_point else _round(image.double() * torch.iinfo(kind).max, kind)
+
+
+def gain_of(image: Raster) -> float:
+    """What the levels of an image ``(B, C, H, W)`` are multiplied by so that methods see the range that it uses.
+
+    Cameras of 12 bit fill a sixteenth of the 16 that files have, where methods take texture for none. It is a power of
+    two, which rounds nothing, and leaves integers 64 levels at least: fewer show steps in place of texture.
+    """
+    height, width = image.shape[-2:]
+    rows = max(_AT_ONCE // width, 1)
+    return min(gain_of_part(image[..., top : min(top + rows, height), :]) for top in range(0, height, rows))
+
+
+def gain_of_part(image: Tensor) -> float:
+    """The gain of an image in memory; that of a larger one is the least of its parts."""
+    seen = colour(image)
+    if seen.dtype.is_floating_point:
+        largest, most = float(seen.amax()), 2.0**10
+    else:
+        full = torch.iinfo(seen.dtype).max
+        # Maxima of uint16 are not implemented; as int32 it has the same values.
+        largest = int((seen.to(torch.int32) if seen.dtype == torch.uint16 else seen).amax()) / full
+        most = (full + 1) / 64
+    if not 0 < largest <= 1:
+        return most if largest == 0 else 1.0
+    return min(2.0 ** floor(-log2(largest)), most)
 
 
 def blend_levels(a: Tensor, b: Tensor, alpha: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, pad
 
 from mfif.fusion.fusers import Fuser, ImageFuser, Method
-from mfif.fusion.levels import blend_bands, colour, to_unit
+from mfif.fusion.levels import blend_bands, colour, gain_of_part, to_unit
 from mfif.fusion.tiles import Keep, Raster, as_tensor, bands, whole
 from mfif.pair import luma
 
@@ -26,10 +26,12 @@ class Portrait(NamedTuple):
     Attributes:
         digest: Of its pixels.
         energy: Energy of its Laplacian in each of the cells it is divided into, float64; empty for one of a pair.
+        gain: What its levels are multiplied by, see `mfif.fusion.levels.gain_of`.
     """
 
     digest: bytes
     energy: Tensor
+    gain: float
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def portray(frame: Raster, of_pair: bool = False) -> Portrait:
         of_pair: Whether there is only one other, so that nothing lies between them, and the digest is enough.
     """
     digest = hashlib.sha256(repr((frame.shape, frame.dtype)).encode())
-    energies = []
+    energies, gains = [], []
     height, width = frame.shape[-2:]
     rows = -(-height // _CELLS)
     for top in range(0, height, rows):
@@ -95,11 +97,13 @@ def portray(frame: Raster, of_pair: bool = False) -> Portrait:
         for first in parts:
             part = frame[..., first : min(first + parts.step, bottom), :]
             digest.update(part.contiguous().cpu().numpy().tobytes())
+            gains.append(gain_of_part(part))
             if not of_pair:
                 sums.append(_laplacian_energy(part).double().cpu() * part.shape[-2])
         if sums:
             energies.append(torch.stack(sums).sum(0) / (bottom - top))
-    return Portrait(digest.digest(), torch.cat(energies).flatten() if energies else torch.empty(0))
+    energy = torch.cat(energies).flatten() if energies else torch.empty(0)
+    return Portrait(digest.digest(), energy, min(gains))
 
 
 def _laplacian_energy(part: Tensor) -> Tensor:
@@ -168,6 +172,8 @@ def fuse_stack(
     Raises:
         InputError: The method takes no more than two frames.
     """
+    if isinstance(method, Fuser | ImageFuser) and method.gain is None:
+        method = replace(method, gain=min(portrait.gain for portrait in portraits.values()))
     by_place = _trait(method, "by_place")
     order = list(portraits) if by_place else focus_order(portraits)
     if len(order) == 2:

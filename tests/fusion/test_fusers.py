@@ -133,7 +133,7 @@ def test_sources_pixels_apart_are_fused_all_the_same(name: str) -> None:
 def test_an_image_method_takes_any_number_of_sources_and_is_clipped() -> None:
     sources = [torch.full((1, 1, 2, 2), level, dtype=torch.uint8) for level in (10, 20, 60)]
     assert ImageFuser(mean_image).fuse(sources).image.unique().tolist() == [30]
-    bright = ImageFuser(lambda sources: sources[0] * 100 - 5)
+    bright = ImageFuser(lambda sources: sources[0] * 100 - 5, gain=1.0)
     assert bright.fuse(sources[:2]).image.unique().tolist() == [0]
     assert bright.fuse(sources[1:]).image.unique().tolist() == [255]
 
@@ -195,6 +195,47 @@ def test_tiles_of_images_change_nothing(tile: int) -> None:
     small = GuidedFilterFusion(base_radius=8, detail_radius=3)
     whole, tiled = (ImageFuser(small, tile=side).fuse(sources).image.int() for side in (None, tile))
     assert ((tiled - whole).abs() > 1).float().mean() < 1e-3
+
+
+@pytest.mark.parametrize("name", ["default", "laplacian", "gf", "pyramid"])
+@pytest.mark.parametrize("frames", [2, 3])
+def test_levels_of_12_bit_are_fused_as_those_of_16(name: str, frames: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    sharp = torch.rand(1, 1, 64, 64, generator=generator)
+    blurred = torch.nn.functional.avg_pool2d(sharp, 5, stride=1, padding=2)
+    third = torch.arange(64) * frames // 64
+    dark = [(4095 * torch.where(third == number, sharp, blurred)).to(torch.uint16) for number in range(frames)]
+    bright = [(image.int() * 16).to(torch.uint16) for image in dark]
+    results = [mfif.fuse([image[0] for image in images], name) for images in (dark, bright)]
+    if results[0].index is not None:
+        assert 0 < (results[0].index == 0).float().mean() < 1
+        assert torch.equal(results[0].index, results[1].index)
+        assert torch.equal(results[0].image.int() * 16, results[1].image.int())
+    else:  # rounded to levels sixteen times as coarse
+        assert (results[0].image.int() * 16 - results[1].image.int()).abs().max() <= 8
+
+
+def test_a_method_of_pairs_alone_sees_12_bit_as_16() -> None:
+    a, b = (torch.randint(0, 4096, (1, 1, 48, 48), dtype=torch.int32).to(torch.uint16) for _ in range(2))
+    dark = mfif.load("dsift").fuse([a, b])
+    bright = mfif.load("dsift").fuse([(image.int() * 16).to(torch.uint16) for image in (a, b)])
+    assert dark.decision is not None
+    assert bright.decision is not None
+    assert torch.equal(dark.decision, bright.decision)
+
+
+def test_a_gain_that_is_given_is_taken(images: tuple[Tensor, Tensor]) -> None:
+    seen: list[float] = []
+
+    def estimator(a: Tensor, b: Tensor) -> Tensor:
+        seen.append(float(a.max()))
+        return (a > b).float()
+
+    a, b = ((255 * image).byte() // 4 for image in images)
+    by_itself = Fuser(estimator).fuse([a, b])
+    plain = Fuser(estimator, gain=1.0).fuse([a, b])
+    assert seen[0] == 4 * seen[1]
+    assert torch.equal(by_itself.image, plain.image)
 
 
 def test_an_image_of_the_estimator_is_taken_as_it_is() -> None:

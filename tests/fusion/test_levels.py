@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from mfif.fusion.levels import blend_levels, colour, from_unit, to_unit
+from mfif.fusion import levels
+from mfif.fusion.levels import blend_levels, colour, from_unit, gain_of, to_unit
 
 
 @pytest.mark.parametrize(("channels", "seen"), [(1, 1), (2, 1), (3, 3), (4, 3)])
@@ -50,3 +51,44 @@ def test_tiles_change_nothing(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("mfif.fusion.levels._TILE", 8)
     assert torch.equal(blend_levels(*sources, alpha[:, :1]), whole)
     assert whole.dtype == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "largest", "gain"),
+    [
+        (torch.uint8, 255, 1),
+        (torch.uint8, 128, 1),
+        (torch.uint8, 127, 2),
+        (torch.uint8, 63, 4),
+        (torch.uint8, 15, 4),  # 16 levels are no better to see at 16 times
+        (torch.uint8, 0, 4),
+        (torch.uint16, 65535, 1),
+        (torch.uint16, 32767, 2),
+        (torch.uint16, 4096, 8),
+        (torch.uint16, 4095, 16),  # a camera of 12 bit
+        (torch.uint16, 255, 256),
+        (torch.uint16, 63, 1024),
+        (torch.uint16, 3, 1024),
+        (torch.float32, 1.0, 1),
+        (torch.float32, 0.5, 2),
+        (torch.float64, 0.06, 16),
+        (torch.float32, 0.0, 1024),
+        (torch.float32, 2.0, 1),  # refused elsewhere
+        (torch.float32, float("nan"), 1),
+    ],
+)
+def test_gain_is_the_largest_power_of_two_that_overexposes_nothing(
+    kind: torch.dtype, largest: float, gain: float
+) -> None:
+    image = torch.zeros(1, 4, 5, 6, dtype=kind)
+    image[0, 1, 3, 2] = largest
+    image[:, 3] = 1 if kind.is_floating_point else torch.iinfo(kind).max  # opaque
+    assert gain_of(image) == gain
+
+
+def test_gain_of_an_image_is_the_least_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = torch.full((1, 1, 50, 20), 900, dtype=torch.int32).to(torch.uint16)
+    image[..., 47, 3] = 4000
+    monkeypatch.setattr(levels, "_AT_ONCE", 100)
+    assert gain_of(image[..., :47, :]) == 64
+    assert gain_of(image) == 16
