@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mfif.fusion.fusers import Fuser, ImageFuser
+    from mfif.fusion.fusers import Fuser
+    from mfif.fusion.image_fusers import ImageFuser
     from mfif.fusion.inference import FuseResult, fuse, load
 
 __all__ = ["FuseResult", "Fuser", "ImageFuser", "__version__", "fuse", "load"]
@@ -12,10 +13,14 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     # Torch takes seconds to import; the parts that do without it should not wait.
-    if name in ("Fuser", "ImageFuser"):
-        from mfif.fusion import fusers
+    if name == "Fuser":
+        from mfif.fusion.fusers import Fuser
 
-        return getattr(fusers, name)
+        return Fuser
+    if name == "ImageFuser":
+        from mfif.fusion.image_fusers import ImageFuser
+
+        return ImageFuser
     if name in ("FuseResult", "fuse", "load"):
         from mfif.fusion import inference
 

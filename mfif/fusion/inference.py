@@ -11,7 +11,8 @@ from torch import nn
 import mfif.models
 from mfif.errors import InputError, suggest
 from mfif.fusion.frames import Frames, Image, OnError, each_page
-from mfif.fusion.fusers import ChannelByChannel, Fuser, ImageFuser, Method, Precision
+from mfif.fusion.fusers import Fuser, Method, Precision
+from mfif.fusion.image_fusers import ChannelByChannel, ImageFuser
 from mfif.fusion.output import tiff_name, write_bands
 from mfif.fusion.rasters import Scratch
 from mfif.fusion.refine import BlendSeam, GuidedFilter, InTurn, Refinement, RemoveSmallRegions

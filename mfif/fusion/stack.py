@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, pad
 
-from mfif.fusion.fusers import Fuser, ImageFuser, Method
+from mfif.fusion.fusers import Fuser, Method
+from mfif.fusion.image_fusers import ImageFuser
 from mfif.fusion.levels import blend_bands, colour, gain_of_part, to_unit
 from mfif.fusion.tiles import Keep, Raster, as_tensor, bands, whole
 from mfif.pair import luma

@@ -13,7 +13,8 @@ from mfif.data.benchmarks import BenchmarkPair
 from mfif.errors import InputError
 from mfif.evaluation.cache import Cache
 from mfif.evaluation.trial import Task, Trials
-from mfif.fusion.fusers import Fuser, IdealFuser, ImageFuser
+from mfif.fusion.fusers import Fuser, IdealFuser
+from mfif.fusion.image_fusers import ImageFuser
 from mfif.metrics import EN, PSNR, QMI, MapAccuracy
 
 CALLS: list[str] = []

@@ -5,9 +5,10 @@ import torch
 from torch import Tensor, nn
 
 import mfif
-from mfif.classical import ConstantMap, GuidedFilterFusion, ImageMatting, LaplacianEnergy, LaplacianPyramid
+from mfif.classical import ConstantMap, ImageMatting, LaplacianEnergy
 from mfif.errors import InputError
-from mfif.fusion.fusers import Fuser, IdealFuser, ImageFuser
+from mfif.fusion.fusers import Fuser, IdealFuser
+from mfif.fusion.image_fusers import ImageFuser
 from mfif.fusion.refine import RemoveSmallRegions
 from mfif.models import Cnn, ContextTwoStream, TwoStream
 from mfif.pair import luma
@@ -130,14 +131,6 @@ def test_sources_pixels_apart_are_fused_all_the_same(name: str) -> None:
     assert (image <= torch.maximum(a, b).int()).all()
 
 
-def test_an_image_method_takes_any_number_of_sources_and_is_clipped() -> None:
-    sources = [torch.full((1, 1, 2, 2), level, dtype=torch.uint8) for level in (10, 20, 60)]
-    assert ImageFuser(mean_image).fuse(sources).image.unique().tolist() == [30]
-    bright = ImageFuser(lambda sources: sources[0] * 100 - 5, gain=1.0)
-    assert bright.fuse(sources[:2]).image.unique().tolist() == [0]
-    assert bright.fuse(sources[1:]).image.unique().tolist() == [255]
-
-
 @pytest.mark.parametrize(("method", "name"), [(METHODS["map"], "LaplacianEnergy"), (METHODS["network"], "TwoStream")])
 def test_a_map_is_of_two_images(method: Fuser, name: str) -> None:
     with pytest.raises(InputError, match=f"{name} takes two images, got 3. Fuse two"):
@@ -184,17 +177,6 @@ def test_tiles_of_integers_change_nothing(estimator: object, tile: int, kind: to
     whole, tiled = (Fuser(estimator, threshold=None, tile=side).fuse([a, b]) for side in (None, tile))
     assert (whole.decision - tiled.decision).abs().max() < 1e-6
     assert (whole.image.int() - tiled.image.int()).abs().max() <= 1
-
-
-@pytest.mark.parametrize("tile", [32, 48, 100])
-def test_tiles_of_images_change_nothing(tile: int) -> None:
-    sources = [levels(torch.uint16, 1, 3, 301, 267, seed=seed) for seed in range(3)]
-    whole = ImageFuser(LaplacianPyramid(3), tile=None).fuse(sources).image.int()
-    assert (ImageFuser(LaplacianPyramid(3), tile=tile).fuse(sources).image.int() - whole).abs().max() <= 1
-    # Its weights have 256 levels, which a sum in another order may miss by one.
-    small = GuidedFilterFusion(base_radius=8, detail_radius=3)
-    whole, tiled = (ImageFuser(small, tile=side).fuse(sources).image.int() for side in (None, tile))
-    assert ((tiled - whole).abs() > 1).float().mean() < 1e-3
 
 
 @pytest.mark.parametrize("name", ["default", "laplacian", "gf", "pyramid"])

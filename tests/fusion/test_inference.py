@@ -15,7 +15,8 @@ from torch import nn
 import mfif
 from mfif.classical import ConstantMap
 from mfif.errors import InputError
-from mfif.fusion.fusers import Fuser, ImageFuser
+from mfif.fusion.fusers import Fuser
+from mfif.fusion.image_fusers import ImageFuser
 from mfif.fusion.inference import FuseResult, choose_device, load, method_names
 from mfif.fusion.refine import GuidedFilter, RemoveSmallRegions
 from mfif.models import Cnn, MFNet, PixelCnn, TwoStream

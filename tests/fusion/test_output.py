@@ -13,7 +13,8 @@ from scipy.ndimage import gaussian_filter
 
 import mfif
 from mfif.errors import InputError
-from mfif.fusion.fusers import Fuser, ImageFuser
+from mfif.fusion.fusers import Fuser
+from mfif.fusion.image_fusers import ImageFuser
 from mfif.fusion.rasters import FileRaster
 from mfif.models import Cnn, TwoStream
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from mfif.classical import ConstantMap, LaplacianEnergy
 from mfif.errors import InputError
 from mfif.evaluation.measure import measured
-from mfif.fusion.fusers import Fuser, ImageFuser
+from mfif.fusion.fusers import Fuser
+from mfif.fusion.image_fusers import ImageFuser
 from mfif.fusion.refine import RemoveSmallRegions
 from mfif.fusion.stack import Portrait, focus_order, fuse_stack, portray
 from mfif.fusion.tiles import whole

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mfif.fusion.fusers import ChannelByChannel, ImageFuser
+from mfif.fusion.image_fusers import ChannelByChannel, ImageFuser
 from mfif.models import MFNet
 
 

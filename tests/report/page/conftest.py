@@ -22,7 +22,8 @@ from mfif.data.benchmarks import BenchmarkPair
 from mfif.evaluation.cache import Cache
 from mfif.evaluation.runner import Evaluation
 from mfif.evaluation.trial import Trials
-from mfif.fusion.fusers import Fuser, ImageFuser
+from mfif.fusion.fusers import Fuser
+from mfif.fusion.image_fusers import ImageFuser
 from mfif.metrics import CE, EN
 from mfif.report.files import Report
 from mfif.report.page import write_page
