@@ -62,26 +62,29 @@ def fuse_files(
 def _fuse(
     images: "list[Image]", options: argparse.Namespace, output: Path | None, maps: dict[str, Path]
 ) -> "FuseResult":
+    from mfif.cli.progress import shown
     from mfif.fusion.inference import fuse
 
     try:
-        return fuse(
-            images,
-            options.method,
-            align=options.align,
-            border=options.border,
-            exposure=options.exposure,
-            check_motion=True,
-            refine=options.refine,
-            blend_width=options.blend_width,
-            tile=options.tile or None,
-            device=options.device,
-            precision=options.precision,
-            self_ensemble=options.self_ensemble,
-            on_error="skip" if options.on_error == "skip" else "raise",
-            output=output,
-            maps=bool(maps),
-        )
+        with shown() as progress:
+            return fuse(
+                images,
+                options.method,
+                align=options.align,
+                border=options.border,
+                exposure=options.exposure,
+                check_motion=True,
+                refine=options.refine,
+                blend_width=options.blend_width,
+                tile=options.tile or None,
+                device=options.device,
+                precision=options.precision,
+                self_ensemble=options.self_ensemble,
+                on_error="skip" if options.on_error == "skip" else "raise",
+                output=output,
+                maps=bool(maps),
+                progress=progress,
+            )
     except InputError:
         raise
     except ValueError as error:  # of what the files hold, together

@@ -31,6 +31,7 @@ class Frames:
 
     Attributes:
         metadata: What the first file that can be read carries beside its pixels.
+        pixels: Of one of the images, once surveyed.
 
     Raises:
         ValueError: There are fewer than two.
@@ -42,6 +43,7 @@ class Frames:
         self.images = images
         self.device = device
         self.metadata = Metadata()
+        self.pixels = 0
         self._channels = 0
         self._scratch = scratch
         self._read = lru_cache(maxsize=2)(self._read_anew)
@@ -84,6 +86,7 @@ class Frames:
                 )
             if look is not None:
                 look(number, frame)
+            self.pixels = frame.shape[-2] * frame.shape[-1]
             self._channels = max(self._channels, frame.shape[1])
             self.metadata = self.metadata if portraits else metadata
             portraits[number] = portrait

@@ -1,7 +1,7 @@
 """The call all methods answer: images in their own type in; the fused image and, where there is one, its map out."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Protocol, Self, get_args
 
 import torch
@@ -11,7 +11,7 @@ from mfif.errors import InputError
 from mfif.fusion.levels import blend_bands, blend_levels, colour, from_unit, gain_of, to_unit
 from mfif.fusion.refine import Refinement, refined
 from mfif.fusion.self_ensemble import ORIENTATIONS, mean_map
-from mfif.fusion.tiles import Raster, as_tensor, bands, tiled, whole
+from mfif.fusion.tiles import Raster, Watch, as_tensor, bands, tiled, whole
 from mfif.pair import binarize, luma
 
 Precision = Literal["32", "bf16"]
@@ -86,6 +86,7 @@ class Fuser:
             map is the mean, see `mfif.fusion.self_ensemble`.
         gain: What levels are multiplied by before the estimator sees them; None takes the least that
             `mfif.fusion.levels.gain_of` says of the sources. Every pixel of the result is a source's all the same.
+        watch: Is told of every tile that has been decided, in pixels.
 
     Raises:
         InputError: `tile` is not positive, or `precision` is none of the two, or not 32 for what is no network, or
@@ -100,6 +101,7 @@ class Fuser:
     precision: Precision = "32"
     self_ensemble: int = 1
     gain: float | None = None
+    watch: Watch | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_tile(self.tile)
@@ -215,7 +217,7 @@ class Fuser:
 
     def _bands(self, call: Callable[..., Tensor], *images: Raster) -> Iterator[Tensor]:
         halo, stride = getattr(self.estimator, "receptive_radius", None), getattr(self.estimator, "stride", 1)
-        return bands(call, images, self.tile, halo, stride)
+        return bands(call, images, self.tile, halo, stride, self.watch)
 
 
 @dataclass(frozen=True)

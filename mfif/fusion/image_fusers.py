@@ -1,7 +1,7 @@
 """Methods that make the fused image themselves, without a decision map."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mfif.errors import InputError
 from mfif.fusion.fusers import Fusion, check_sources, check_tile, wants_two
 from mfif.fusion.levels import colour, from_unit, gain_of, to_unit
-from mfif.fusion.tiles import Raster, bands, whole
+from mfif.fusion.tiles import Raster, Watch, bands, whole
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class ImageFuser:
             ``receptive_radius`` and ``stride`` allow tiles, as in `Fuser`.
         tile: Side in pixels of the tiles, as in `Fuser`.
         gain: As in `Fuser`; what the estimator gives is divided by it.
+        watch: As in `Fuser`.
 
     Raises:
         InputError: `tile` is not positive.
@@ -30,6 +31,7 @@ class ImageFuser:
     estimator: Callable[[Sequence[Tensor]], Tensor]
     tile: int | None = 1024
     gain: float | None = None
+    watch: Watch | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_tile(self.tile)
@@ -53,7 +55,7 @@ class ImageFuser:
         if self.gain is None:
             return replace(self, gain=min(map(gain_of, sources))).fuse_by_bands(sources)
         halo, stride = getattr(self.estimator, "receptive_radius", None), getattr(self.estimator, "stride", 1)
-        return bands(self._fuse, sources, self.tile, halo, stride), None
+        return bands(self._fuse, sources, self.tile, halo, stride, self.watch), None
 
     @torch.no_grad()
     def _fuse(self, *sources: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Load a method by name or from its checkpoint, and fuse images of any kind with it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,11 @@ from mfif.fusion.output import tiff_name, write_bands
 from mfif.fusion.rasters import Scratch
 from mfif.fusion.refine import BlendSeam, GuidedFilter, InTurn, Refinement, RemoveSmallRegions
 from mfif.fusion.stack import focus_order, fuse_stack
-from mfif.fusion.tiles import whole
+from mfif.fusion.tiles import Raster, whole
 from mfif.fusion.weights import SHIPPED, load_network, shipped_weights
 from mfif.images import Metadata
+
+Progress = Callable[[str, float], None]
 
 if TYPE_CHECKING:
     from mfif.fusion.align import Border
@@ -159,6 +161,7 @@ def fuse(
     on_error: OnError = "raise",
     output: str | Path | None = None,
     maps: bool = True,
+    progress: Progress | None = None,
 ) -> FuseResult:
     """Fuse images of one scene into one that is sharp everywhere.
 
@@ -192,6 +195,8 @@ def fuse(
             paths: memory then holds the map, of 1 byte a pixel where it is not blended, and not the images. What else
             is needed waits in temporary files beside it. An existing file is replaced.
         maps: Whether decision and index are wanted; without them less memory is needed.
+        progress: Is told now and then what is done, ``"reading"``, ``"aligning"`` or ``"fusing"``, and the share of it
+            that has been.
 
     Returns:
         The fused image, with maps and notes. Where the map is 0 or 1, the image has a source's value exactly.
@@ -229,21 +234,28 @@ def fuse(
     configured = _configured(loaded, refine, blend_width, tile, precision, self_ensemble)
     scratch = None if output is None else Scratch(tiff_name(output).parent, place)
     frames = Frames(dict(enumerate(each_page(images))), place, scratch)
-    apart: dict[int, float | None] = {}
-    look = None
+    told = progress or _nobody
+    apart = None
     if check_motion and align is None:
         from mfif.fusion.apart import Apart  # OpenCV, which the rest does without
 
-        watch = Apart()
-        apart, look = watch.found, watch.look
+        apart = Apart()
+
+    def look(number: int, frame: Raster) -> None:
+        told("reading", (number + 1) / len(frames.images))
+        if apart is not None:
+            apart.look(number, frame)
+
     portraits, skipped = frames.survey(on_error, look)
     read, motions = frames.__getitem__, {}
     if align is not None:
+        told("aligning", 0.0)
         from mfif.fusion.aligned import AlignedFrames  # OpenCV, too
 
         aligned = AlignedFrames(frames, focus_order(portraits), align, border, exposure, scratch)
         read, motions = aligned.__getitem__, aligned.motions
-    fused = fuse_stack(read, portraits, configured.to(place), scratch or whole, indexed=maps)
+    watched = _watched(configured, len(portraits), frames.pixels, told)
+    fused = fuse_stack(read, portraits, watched.to(place), scratch or whole, indexed=maps)
     like = min(portraits)
     image: Any
     if output is not None:
@@ -258,9 +270,31 @@ def fuse(
         fused.order,
         skipped,
         motions,
-        apart,
+        {} if apart is None else apart.found,
         frames.metadata,
     )
+
+
+def _nobody(_what: str, _share: float) -> None:
+    """Not to be told."""
+
+
+def _watched(method: Method, count: int, pixels: int, told: Progress) -> Method:
+    """The method as it tells what share of so many images, each of so many pixels, it has fused."""
+    if not isinstance(method, Fuser | ImageFuser):
+        return method
+    if isinstance(method, Fuser) and hasattr(method.estimator, "focus") and count > 2:
+        calls = count  # each image is looked at once
+    else:
+        calls = count - 1 if isinstance(method, Fuser) or getattr(method.estimator, "pairwise", False) else 1
+    done = 0
+
+    def watch(more: int) -> None:
+        nonlocal done
+        done += more
+        told("fusing", min(done / (calls * pixels), 1.0))
+
+    return replace(method, watch=watch)
 
 
 def _configured(

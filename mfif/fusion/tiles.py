@@ -26,8 +26,17 @@ Keep = Callable[[Iterable[Tensor], int], Raster]
 """What is done with an image that comes in bands, given their height together: `whole`, or to lay it down in a file."""
 
 
+Watch = Callable[[int], None]
+"""What is told the number of pixels that were done since it was told last."""
+
+
 def bands(
-    call: Callable[..., Tensor], images: Sequence[Raster], side: int | None, halo: int | None, stride: int = 1
+    call: Callable[..., Tensor],
+    images: Sequence[Raster],
+    side: int | None,
+    halo: int | None,
+    stride: int = 1,
+    watch: Watch | None = None,
 ) -> Iterator[Tensor]:
     """Call a function on windows of images, and give what it makes of them band by band.
 
@@ -37,6 +46,7 @@ def bands(
         side: Side of a tile in pixels; None takes the images whole.
         halo: Pixels that a result depends on to each side; None takes the images whole, too.
         stride: Tiles and their surroundings begin at multiples of it; sides and halos are rounded up to them.
+        watch: Is told of every tile when it is done.
 
     Yields:
         Bands ``(..., side, W)`` from the top, the last one of what is left; or all at once.
@@ -45,7 +55,10 @@ def bands(
     if side is not None and halo is not None:
         side, halo = (-(-length // stride) * stride for length in (side, halo))
     if side is None or halo is None or max(height, width) <= side + 2 * halo:  # what a tile and its surroundings take
-        yield call(*map(as_tensor, images))
+        result = call(*map(as_tensor, images))
+        if watch is not None:
+            watch(height * width)
+        yield result
         return
     for top in range(0, height, side):
         band = torch.empty(0)
@@ -58,6 +71,8 @@ def bands(
             if not band.numel():
                 band = own.new_empty((*own.shape[:-1], width))
             band[..., left : left + side] = own
+            if watch is not None:
+                watch(own.shape[-2] * own.shape[-1])
         yield band
 
 

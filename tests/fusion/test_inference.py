@@ -347,3 +347,17 @@ def test_importing_mfif_is_light(root: Path) -> None:
     assert not {"torch", "lightning", "kornia", "hydra"} & set(loaded.split())
     with pytest.raises(AttributeError, match="fuze"):
         mfif.fuze  # noqa: B018
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("method", ["fast", "laplacian", "pyramid", "gf"])
+def test_progress_ends_where_all_is_done(method: str, count: int) -> None:
+    images = np.random.default_rng(0).random((count, 150, 170))
+    told: list[tuple[str, float]] = []
+    mfif.fuse(list(images), method, tile=64, progress=lambda what, share: told.append((what, share)))
+    reading, fusing = ([share for name, share in told if name == what] for what in ("reading", "fusing"))
+    assert len(reading) + len(fusing) == len(told)
+    assert reading == [(number + 1) / count for number in range(count)]
+    assert fusing == sorted(fusing)
+    assert fusing[-1] == 1
+    assert all(share < 1 for share in fusing[:-1])
