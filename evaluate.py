@@ -26,7 +26,7 @@ def main(config: DictConfig) -> None:
     from mfif.evaluation.trial import Trials
     from mfif.evaluation.workers import available_cores
     from mfif.fusion.fusers import Fuser, check_precision, check_self_ensemble
-    from mfif.fusion.inference import choose_device
+    from mfif.fusion.loading import choose_device
     from mfif.report.files import Report
     from mfif.report.page import write_page
     from mfif.report.published import published_rows
@@ -97,7 +97,7 @@ def _name_checkpoints(config: DictConfig) -> None:
     given, chosen = config.checkpoint, dict(config.method)
     wanted = chosen.pop("checkpoint", None)
     files = dict(given) if isinstance(given, DictConfig) else {"checkpoint": given}
-    load = "mfif.fusion.inference.load"
+    load = "mfif.fusion.loading.load"
     for name, node in chosen.items():
         waits = node.get("checkpoint_or_name", "") is None
         if name in files and (waits or node["_target_"] == f"{load}_shipped"):

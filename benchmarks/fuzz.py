@@ -34,7 +34,8 @@ import torch
 from PIL import Image, ImageCms
 
 from mfif.errors import InputError
-from mfif.fusion.inference import fuse, load
+from mfif.fusion.inference import fuse
+from mfif.fusion.loading import load
 from mfif.images import Metadata, read_photo, write_image
 from mfif.models import TwoStream
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import mfif
 from benchmarks.timing import Call, MatrixProduct, fast_precisions, in_turn, medians, now, parse, parser, ratio, write
 from mfif.fusion.fusers import Fuser, Method
-from mfif.fusion.inference import load, method_names
+from mfif.fusion.loading import load, method_names
 from mfif.memory import keep_freed_memory
 from mfif.models import TwoStream
 from mfif.pair import luma

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mfif.fusion.fusers import Fuser
     from mfif.fusion.image_fusers import ImageFuser
-    from mfif.fusion.inference import FuseResult, fuse, load
+    from mfif.fusion.inference import FuseResult, fuse
+    from mfif.fusion.loading import load
 
 __all__ = ["FuseResult", "Fuser", "ImageFuser", "__version__", "fuse", "load"]
 __version__ = "0.1.0"
@@ -21,7 +22,11 @@ def __getattr__(name: str) -> Any:
         from mfif.fusion.image_fusers import ImageFuser
 
         return ImageFuser
-    if name in ("FuseResult", "fuse", "load"):
+    if name == "load":
+        from mfif.fusion.loading import load
+
+        return load
+    if name in ("FuseResult", "fuse"):
         from mfif.fusion import inference
 
         return getattr(inference, name)

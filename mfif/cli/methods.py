@@ -17,7 +17,7 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from mfif.config import CONFIG_DIR
-    from mfif.fusion.inference import method_names
+    from mfif.fusion.loading import method_names
 
     for name in method_names():
         lines = (CONFIG_DIR / "method" / f"{name}.yaml").read_text().splitlines()

@@ -7,7 +7,7 @@ import torch
 
 import mfif
 from mfif.fusion.fusers import Fuser
-from mfif.fusion.inference import method_names
+from mfif.fusion.loading import method_names
 from mfif.models import TwoStream
 
 
