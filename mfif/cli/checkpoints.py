@@ -21,7 +21,10 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         "weights that ship with mfif, show their card.",
     )
     info.add_argument(
-        "checkpoint", type=Path, metavar="CKPT", help="a file written by train.py, or default, fast or paper"
+        "checkpoint",
+        type=Path,
+        metavar="CKPT",
+        help="a file written by train.py, the folder of a run, or default, fast or paper",
     )
     info.set_defaults(run=_info)
 
@@ -32,7 +35,9 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         "float32 in [0, 1] of any (batch, 1, height, width), and gives `alpha`, how far `a` is in focus, or "
         "`fused` where it fuses by itself. What is written is run and compared with the network before it appears.",
     )
-    export.add_argument("checkpoint", type=Path, metavar="CKPT", help="a file written by train.py")
+    export.add_argument(
+        "checkpoint", type=Path, metavar="CKPT", help="a file written by train.py, or the folder of a run"
+    )
     export.add_argument("--onnx", type=Path, metavar="FILE", help="write ONNX")
     export.add_argument("--torch-export", type=Path, metavar="FILE", help="write a program for torch.export.load")
     export.add_argument(
@@ -48,16 +53,17 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
 def _info(options: argparse.Namespace) -> int:
     from omegaconf import OmegaConf
 
-    from mfif.fusion.weights import SHIPPED, SUFFIX, load_network, read_checkpoint, shipped_weights
+    from mfif.fusion.weights import SHIPPED, SUFFIX, checkpoint_at, load_network, read_checkpoint, shipped_weights
 
     if str(options.checkpoint) in SHIPPED:
         print(shipped_weights(str(options.checkpoint)).with_suffix(".md").read_text().rstrip())
         return 0
-    network = load_network(options.checkpoint)
+    path = checkpoint_at(options.checkpoint)
+    network = load_network(path)
     print(f"network      {type(network).__name__}, {sum(map(_size, network.parameters())):,} parameters")
-    if options.checkpoint.suffix == SUFFIX:
+    if path.suffix == SUFFIX:
         return 0
-    content = read_checkpoint(options.checkpoint)
+    content = read_checkpoint(path)
     configuration = content["hyper_parameters"]["configuration"]
     try:
         shown = {key: configuration[key] for key in ("network", *_GROUPS) if configuration.get(key) is not None}
@@ -94,12 +100,13 @@ def _export(options: argparse.Namespace) -> int:
             raise InputError(f"{path} exists and is kept. Replace it with --force.")
 
     from mfif.fusion.export import export_onnx, export_program
-    from mfif.fusion.weights import load_network, save_weights
+    from mfif.fusion.weights import checkpoint_at, load_network, save_weights
 
+    checkpoint = checkpoint_at(options.checkpoint)
     if options.safetensors is not None:
-        save_weights(options.checkpoint, options.safetensors)
+        save_weights(checkpoint, options.safetensors)
         print(f"{options.safetensors}: weights in half precision")
-    network = load_network(options.checkpoint)
+    network = load_network(checkpoint)
     for write, path in ((export_onnx, options.onnx), (export_program, options.torch_export)):
         if path is not None:
             difference = write(network, path)

@@ -10,15 +10,15 @@ from mfif.errors import InputError, suggest
 from mfif.fusion.fusers import Fuser, Method
 from mfif.fusion.image_fusers import ChannelByChannel, ImageFuser
 from mfif.fusion.refine import GuidedFilter, InTurn, Refinement, RemoveSmallRegions
-from mfif.fusion.weights import SHIPPED, load_network, shipped_weights
+from mfif.fusion.weights import SHIPPED, checkpoint_at, load_network, shipped_weights
 
 
 def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> Method:
     """Load a method to fuse with.
 
     Args:
-        checkpoint_or_name: A checkpoint of ``train.py``, weights of ``mfif export``, or a name of the ``method`` group
-            (see `method_names`).
+        checkpoint_or_name: A checkpoint of ``train.py``, the folder of a run, whose best checkpoint is meant, weights
+            of ``mfif export``, or a name of the ``method`` group (see `method_names`).
         device: Where it shall run.
 
     Returns:
@@ -28,10 +28,10 @@ def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> 
     Raises:
         InputError: There is no such file or name, or the file is no checkpoint of ours.
     """
-    path = Path(checkpoint_or_name)
+    name = str(checkpoint_or_name)
+    path = Path(name) if name in SHIPPED else checkpoint_at(Path(name))
     if path.is_file():
         return _method_of(load_network(path)).to(device)
-    name = str(checkpoint_or_name)
     if name in SHIPPED:
         return load_shipped(name).to(device)
     if name in method_names():

@@ -35,6 +35,12 @@ def shipped_weights(name: str) -> Path:
     return Path(mfif.models.__file__).parent.parent / "weights" / f"{name}{SUFFIX}"
 
 
+def checkpoint_at(path: Path) -> Path:
+    """The file that a path means: of the folder of a run its best checkpoint, or the last where none was best."""
+    held = [path / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
+    return next((file for file in held if file.is_file()), path)
+
+
 def save_weights(checkpoint: Path, path: Path) -> None:
     """Write the network of a checkpoint without its training: its configuration, and its weights in half precision.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import mfif
 from mfif.cli import main
 from mfif.models import TwoStream
 
@@ -38,6 +39,21 @@ def test_info(checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[2].split(maxsplit=1) == ["best", "val/map_accuracy 0.9876"]
     assert "  width: 4" in lines
     assert "seed: 7" in lines
+
+
+def test_the_folder_of_a_run_is_its_best_checkpoint(checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run/checkpoints").mkdir(parents=True)
+    last = torch.load(checkpoint, weights_only=True)
+    last["global_step"] = 2000
+    torch.save(last, "run/checkpoints/last.ckpt")
+    assert main(["info", "run"]) == 0
+    assert "trained      2000 iterations" in capsys.readouterr().out
+    Path(checkpoint).rename("run/checkpoints/best.ckpt")
+    assert main(["info", "run"]) == 0
+    assert "trained      1250 iterations" in capsys.readouterr().out
+    assert main(["export", "run", "--safetensors", "net.safetensors"]) == 0
+    a, b = torch.rand(2, 1, 1, 16, 16)
+    assert torch.equal(*(mfif.load(name).decision_map(a, b) for name in ("run", "run/checkpoints/best.ckpt")))
 
 
 def test_info_of_what_is_no_checkpoint(checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:

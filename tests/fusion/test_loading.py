@@ -32,6 +32,7 @@ def test_names() -> None:
         ("checkpoint", "no method 'checkpoint'"),
         ("nowhere.ckpt", "no checkpoint at nowhere.ckpt"),
         ("runs/nowhere", "no checkpoint at runs/nowhere"),
+        (f"{Path(__file__).parent}", "no checkpoint at"),  # a folder that is no run's
     ],
 )
 def test_unknown_names(name: str, message: str) -> None:
