@@ -49,7 +49,9 @@ def find_pages(path: Path) -> list[Path | Page]:
                 return [path]
         with quiet_tifffile(), tifffile.TiffFile(path) as file:
             series = file.series[0]
-            pages = [page for page in series.pages if page is not None]
+            pages = [page for page in series.pages if page is not None and page.parent is file]
+            if len(pages) < len(series.pages):  # a set of files that name each other, each an image
+                return [path]
             numbers = [page.index for page in pages if page.keyframe is None or not page.keyframe.is_reduced]
             sizes = {axis: size for axis, size in zip(series.axes, series.shape, strict=True) if size > 1}
     except Exception:  # damage, as tifffile tells it

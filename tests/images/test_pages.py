@@ -105,6 +105,25 @@ def test_what_differs_in_more_than_depth_is_refused(tmp_path: Path, stack: np.nd
         find_pages(path)
 
 
+def test_files_that_name_each_other_are_an_image_each(tmp_path: Path) -> None:
+    names = [f"z{number}.ome.tif" for number in range(3)]
+    ids = [f"urn:uuid:0000000{number}-0000-0000-0000-000000000000" for number in range(3)]
+    planes = "".join(
+        f'<TiffData FirstZ="{z}" IFD="0" PlaneCount="1"><UUID FileName="{names[z]}">{ids[z]}</UUID></TiffData>'
+        for z in range(3)
+    )
+    pixels = 'DimensionOrder="XYZCT" Type="uint8" SizeX="30" SizeY="24" SizeZ="3" SizeC="1" SizeT="1"'
+    for name, identity, page in zip(names, ids, GRAY, strict=False):
+        description = (
+            f'<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{identity}">'
+            f'<Image ID="Image:0"><Pixels ID="Pixels:0" {pixels}>{planes}</Pixels></Image></OME>'
+        )
+        tifffile.imwrite(tmp_path / name, page, metadata=None, description=description)
+    with tifffile.TiffFile(tmp_path / names[0]) as file:
+        assert file.series[0].shape == (3, 24, 30)  # as tifffile sees the set
+    assert find_pages(tmp_path / names[0]) == [tmp_path / names[0]]
+
+
 def test_many_images_in_one_page_are_told(tmp_path: Path) -> None:
     path = tmp_path / "stack.tif"
     tifffile.imwrite(path, DEEP, imagej=True, metadata={"axes": "ZYX"}, truncate=True)
