@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from mfif.errors import InputError
 
 if TYPE_CHECKING:
-    from mfif.fusion.frames import Image
     from mfif.fusion.inference import FuseResult
     from mfif.fusion.registration import FrameMotion
-    from mfif.images import Pixels
+    from mfif.images import Page, Pixels
 
 MAPS = ("decision_map", "index_map", "depth_preview")
 """Names of the options that ask for a picture beside the fused one."""
@@ -36,17 +35,16 @@ def fuse_files(
         InputError: Something cannot be read, fused or written, or exists.
     """
     from mfif.files import replacing
-    from mfif.fusion.frames import each_page
     from mfif.fusion.output import SUFFIXES
-    from mfif.images import write_image
+    from mfif.images import find_pages, write_image
 
-    pages = each_page(images)
+    pages = [page for path in images for page in find_pages(path)]
     if len(pages) < 2:
         raise InputError(f"Expected two images or more to fuse, got {', '.join(map(str, pages))}. Name the others.")
-    _check_outputs(images, [output, *maps.values()], replace)
+    _check_outputs(pages, [output, *maps.values()], replace)
     if "decision_map" in maps and len(pages) > 2:
         raise InputError("A decision map tells two images apart. Ask for --index-map with more.")
-    _check_depth(images, output, options.on_error)
+    _check_depth(pages, output, options.on_error)
     start = time.perf_counter()
     if output.suffix.lower() in SUFFIXES:  # written while it is fused
         with replacing(output) as temporary:
@@ -60,7 +58,7 @@ def fuse_files(
 
 
 def _fuse(
-    images: "list[Image]", options: argparse.Namespace, output: Path | None, maps: dict[str, Path]
+    images: "list[Path | Page]", options: argparse.Namespace, output: Path | None, maps: dict[str, Path]
 ) -> "FuseResult":
     from mfif.cli.progress import shown
     from mfif.fusion.inference import fuse
@@ -103,10 +101,10 @@ def _write_maps(maps: dict[str, Path], result: "FuseResult") -> None:
         write_image(path, pictures[name])
 
 
-def _check_outputs(images: list[Path], outputs: list[Path], replace: bool) -> None:
-    from mfif.images import check_writable
+def _check_outputs(images: "list[Path | Page]", outputs: list[Path], replace: bool) -> None:
+    from mfif.images import Page, check_writable
 
-    sources = {path.resolve() for path in images}
+    sources = {(image.path if isinstance(image, Page) else image).resolve() for image in images}
     for number, path in enumerate(outputs):
         check_writable(path)
         if path.resolve() in sources:
@@ -117,7 +115,7 @@ def _check_outputs(images: list[Path], outputs: list[Path], replace: bool) -> No
             raise InputError(f"{path} exists and is kept. Replace it with --force, or choose another name.")
 
 
-def _check_depth(images: list[Path], output: Path, on_error: str) -> None:
+def _check_depth(images: "list[Path | Page]", output: Path, on_error: str) -> None:
     """Raise if the output cannot hold the depth of the first image that can be read."""
     from mfif.images import check_writable, is_deep
 

@@ -1,6 +1,7 @@
 """The images of a TIFF file that has several, as microscopes write them: one of each depth."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
@@ -14,6 +15,7 @@ from mfif.errors import InputError
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _OF_AN_IMAGE = "YXS"  # axes, as tifffile names them: rows, columns and the samples of a pixel
 _CHANNELS = "C"
+_NAME = re.compile(r"(?P<path>.+)\[(?P<number>\d+)\]")
 
 
 class Page(NamedTuple):
@@ -38,11 +40,14 @@ def find_pages(path: Path) -> list[Path | Page]:
     those who read it.
 
     Args:
-        path: An image file.
+        path: An image file; or the name of one of its pages, ``stack.tif[3]``.
 
     Raises:
         InputError: The pages differ in more than one way, such as depth and channel, or are channels.
     """
+    named = _NAME.fullmatch(str(path))
+    if named and not path.exists() and Path(named["path"]).exists():
+        return [Page(Path(named["path"]), int(named["number"]))]
     try:
         with path.open("rb") as stream:
             if stream.read(4) not in _TIFF:

@@ -94,6 +94,27 @@ def test_pages_of_a_tiff_are_a_stack(frames: list[str], capsys: Output) -> None:
     assert summary["inputs"] == [f"stack.tif[{number}]" for number in range(4)]
 
 
+def test_pages_by_name(frames: list[str], capsys: Output) -> None:
+    pages = [np.asarray(Image.open(name)) for name in frames]
+    tifffile.imwrite("stack.tif", np.stack(pages), photometric="rgb")
+    content = Path("stack.tif").read_bytes()
+    *_, last = said(capsys, "stack.tif[3]", "stack.tif[1]")
+    assert last.startswith("fused.png: 2 images")
+    expected = mfif.fuse([pages[3], pages[1]], "laplacian").image
+    np.testing.assert_array_equal(np.asarray(Image.open("fused.png")), expected)
+    for words, error in (
+        (["stack.tif[3]", "stack.tif[1]", "-o", "stack.tif", "--force"], "stack.tif is one of the images to fuse"),
+        (["stack.tif[3]", "stack.tif[4]", "-o", "fused.png", "--force"], "stack.tif[4]"),
+        (["none.tif[3]", "none.tif[4]", "-o", "fused.png", "--force"], "There is no image at none.tif[3]"),
+    ):
+        assert main(["fuse", *words]) == 1
+        assert error in capsys.readouterr().err
+    assert Path("stack.tif").read_bytes() == content
+    Path("stack.tif").rename("stack.tif[0]")  # a file of that name is that file
+    assert main(["fuse", "stack.tif[0]", "-o", "fused.png", "--force", "--method", "laplacian"]) == 0
+    assert "4 images" in capsys.readouterr().out
+
+
 def test_one_image_is_no_stack(frames: list[str], capsys: Output) -> None:
     assert main(["fuse", "a.png", "-o", "fused.png"]) == 1
     assert capsys.readouterr().err == "error: Expected two images or more to fuse, got a.png. Name the others.\n"
