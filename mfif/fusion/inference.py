@@ -127,6 +127,7 @@ def fuse(
 
         Tensors, with the seam blended:
 
+        >>> import torch
         >>> near, far = torch.rand(2, 3, 32, 32)
         >>> fuse([near, far], method="laplacian", blend_width=3).decision.shape
         torch.Size([1, 32, 32])
