@@ -104,6 +104,8 @@ def whole_files() -> dict[str, bytes]:
         ("deflate-16.tif", deep[..., :3], {"photometric": "rgb", "compression": "zlib"}),
         ("strips.tif", flat[..., :3], {"photometric": "rgb", "compression": "zlib", "rowsperstrip": 5}),
         ("tiles.tif", flat[..., :3], {"photometric": "rgb", "compression": "zlib", "tile": (16, 16)}),
+        ("pages.tif", np.stack([flat[..., :3], 255 - flat[..., :3], flat[:, ::-1, :3]]), {"photometric": "rgb"}),
+        ("pages-16.tif", deep.transpose(2, 0, 1), {"photometric": "minisblack", "compression": "zlib"}),
     ):
         stream = io.BytesIO()
         tifffile.imwrite(stream, pixels, metadata=None, **options)
