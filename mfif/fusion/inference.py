@@ -13,7 +13,7 @@ from mfif.fusion.loading import choose_device, load, load_refinement
 from mfif.fusion.output import tiff_name, write_bands
 from mfif.fusion.rasters import Scratch
 from mfif.fusion.refine import BlendSeam, InTurn, Refinement
-from mfif.fusion.stack import focus_order, fuse_stack
+from mfif.fusion.stack import calls_of, focus_order, fuse_stack
 from mfif.fusion.tiles import Raster, whole
 from mfif.images import Metadata
 
@@ -195,16 +195,13 @@ def _watched(method: Method, count: int, pixels: int, told: Progress) -> Method:
     """The method as it tells what share of so many images, each of so many pixels, it has fused."""
     if not isinstance(method, Fuser | ImageFuser):
         return method
-    if isinstance(method, Fuser) and hasattr(method.estimator, "focus") and count > 2:
-        calls = count  # each image is looked at once
-    else:
-        calls = count - 1 if isinstance(method, Fuser) or getattr(method.estimator, "pairwise", False) else 1
+    total = pixels * calls_of(method, count)
     done = 0
 
     def watch(more: int) -> None:
         nonlocal done
         done += more
-        told("fusing", min(done / (calls * pixels), 1.0))
+        told("fusing", min(done / total, 1.0))
 
     return replace(method, watch=watch)
 

@@ -179,7 +179,7 @@ def fuse_stack(
     order = list(portraits) if by_place else focus_order(portraits)
     if len(order) == 2:
         return _fuse_two(load, order, method, indexed)
-    if by_place or not (isinstance(method, Fuser) or _trait(method, "pairwise")):
+    if by_place or not _of_pairs(method):
         sources = [load(number) for number in order]
         parts, _ = _fused(sources, method)
         return StackFusion(parts, sources[0].shape, sources[0].dtype, None, None, order)
@@ -191,8 +191,19 @@ def fuse_stack(
     return StackFusion(parts, a.image.shape, a.image.dtype, None, index, order)
 
 
+def calls_of(method: Method, count: int) -> int:
+    """How often `fuse_stack` has a method look at the whole of what it is given, for so many frames."""
+    if not _of_pairs(method):
+        return 1
+    return count if count > 2 and _trait(method, "focus") else count - 1  # one at a time, or two
+
+
+def _of_pairs(method: Method) -> bool:
+    return isinstance(method, Fuser) or _trait(method, "pairwise")
+
+
 def _trait(method: Method, name: str) -> bool:
-    return getattr(getattr(method, "estimator", None), name, False)
+    return bool(getattr(getattr(method, "estimator", None), name, False))
 
 
 def _fused(sources: Sequence[Raster], method: Method) -> tuple[Iterable[Tensor], Tensor | None]:
