@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from mfif.pair import FocusPair, blend
 from mfif.synthesis.kernels import blur
 
-Boundary = Literal["selection", "spread"]
+Boundary = Literal["selection", "spread", "occlusion"]
 
 
 _REACH = 0.01  # share of the foreground in a pixel from which on its blur is seen there
@@ -33,8 +33,9 @@ def compose(
     - ``"spread"``: the template is the matte of a foreground. The first source, focused on it, is the same. In the
       second the foreground is out of focus, and so is its matte, whose blur spreads over what lies behind:
       ``B(m) B(I) + (1 - B(m)) I``. In a band beside the foreground then no source is sharp.
+    - ``"occlusion"``: spread where one photograph stands before another, selection where there is but one.
 
-    The true map is m in both. Where m is 1 the first source is exact. Where m is 0 the first source is off by
+    The true map is m in all. Where m is 1 the first source is exact. Where m is 0 the first source is off by
     ``B(I) - I`` and the second by ``B(m)`` of that, so that a binary m takes at every pixel the source nearer to the
     photograph; only the photograph itself is out of reach in the band.
 
@@ -50,7 +51,8 @@ def compose(
         template: One map per sample, ``(B, 1, H, W)`` in [0, 1]; 1 where the first source stays sharp.
         exchange: ``(B,)``, true where the two sources change places, and the map becomes its complement.
         boundary: What happens where sharp and blurred parts meet.
-        background: Photographs behind the first, ``(B, C, H, W)`` in [0, 1], with ``"spread"``; None for the same.
+        background: Photographs behind the first, ``(B, C, H, W)`` in [0, 1], not with ``"selection"``; None for the
+            same. A sample whose two are equal has but one.
         margin: The map leaves the template where the first source's error is below this share of the second's, in
             [0, 1]: 1 takes the nearer source, 0 the template.
 
@@ -58,21 +60,24 @@ def compose(
         The pair.
 
     Raises:
-        ValueError: There is a `background` with another boundary than ``"spread"``.
+        ValueError: There is a `background` with the boundary ``"selection"``.
 
     Source: sec. 3.1 of Zeng et al., ICASSP 2020. The spread: the alpha-matte boundary defocus model of Ma et al., IEEE
     TIP 2020, as the data of MFIF-GAN (Wang et al., 2021) are made: with the blurred photograph as blurred foreground.
     """
     if background is not None:
-        if boundary != "spread":
-            raise ValueError(f"Expected `boundary` to be 'spread' with a `background`, got {boundary!r}.")
+        if boundary == "selection":
+            raise ValueError("Expected `boundary` to be 'spread' or 'occlusion' with a `background`, got 'selection'.")
         matte = blur(template, kernel)
         near = blend(sharp, blur(background, kernel), template)
         far = blur(template * sharp, kernel) + (1 - matte) * background
+        beside = matte > _REACH
+        if boundary == "occlusion":
+            alone = (sharp == background).flatten(1).all(1)[:, None, None, None]
+            far = torch.where(alone, blend(blur(sharp, kernel), sharp, template), far)
+            beside = beside & ~alone
         sharp = blend(sharp, background, template)
-        template = torch.where(
-            _nearer(near, far, sharp, margin) & (matte > _REACH), torch.ones_like(template), template
-        )
+        template = torch.where(beside & _nearer(near, far, sharp, margin), torch.ones_like(template), template)
     else:
         blurred = blur(sharp, kernel)
         matte = blur(template, kernel) if boundary == "spread" else template

@@ -74,10 +74,11 @@ class Synthesizer:
         noise: Largest standard deviation of Gaussian noise added to both sources, in units of the range [0, 1]; each
             sample draws its own level uniformly from 0, and values are clipped. The sharp photograph stays clean.
         boundary: What happens where sharp and blurred parts meet: ``"selection"`` as in the paper, or ``"spread"``,
-            where the blur of the foreground covers what lies beside it (see `compose`).
+            where the blur of the foreground covers what lies beside it, or ``"occlusion"``, where it does so before
+            another photograph alone (see `compose`).
         edge: Standard deviation in pixels of the Gaussian that softens the edges of the templates; 0 keeps them hard.
         backgrounds: Share of the pairs that have another photograph of the batch behind the foreground, with
-            ``"spread"`` (see `compose`).
+            ``"spread"`` or ``"occlusion"`` (see `compose`).
         softness: Largest standard deviation in pixels of a Gaussian blur of the whole scene: few photographs are sharp
             to the pixel. Each sample draws its own uniformly from 0.
         shift: Largest distance in pixels, along each axis, by which the sources lie apart; each moves by half of it.
@@ -88,8 +89,8 @@ class Synthesizer:
             beside a foreground: its error below this share of the other's (see `compose`).
 
     Raises:
-        ValueError: A number is negative, `boundary` is neither of the two, `backgrounds` is no share or goes without
-            ``"spread"``, `clean` or `margin` is no share, or `jpeg` is not made of qualities.
+        ValueError: A number is negative, `boundary` is none of the three, `backgrounds` is no share or goes with
+            ``"selection"``, `clean` or `margin` is no share, or `jpeg` is not made of qualities.
 
     Source: sec. 3.1 of Zeng et al., ICASSP 2020; what comes after `exchange` is ours.
     """
@@ -114,9 +115,12 @@ class Synthesizer:
             if value < 0:
                 raise ValueError(f"Expected `{name}` to be zero or positive, got {value}.")
         if boundary not in get_args(Boundary):
-            raise ValueError(f"Expected `boundary` to be 'selection' or 'spread', got {boundary!r}.")
-        if not 0 <= backgrounds <= 1 or (backgrounds and boundary != "spread"):
-            raise ValueError(f"Expected `backgrounds` to be a share, of the boundary 'spread', got {backgrounds}.")
+            raise ValueError(f"Expected `boundary` to be 'selection', 'spread' or 'occlusion', got {boundary!r}.")
+        if not 0 <= backgrounds <= 1 or (backgrounds and boundary == "selection"):
+            raise ValueError(
+                f"Expected `backgrounds` to be a share, and 0 with the boundary 'selection', got {backgrounds} with "
+                f"{boundary!r}."
+            )
         for name, value in {"clean": clean, "margin": margin}.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"Expected `{name}` to be a share, from 0 to 1, got {value}.")
