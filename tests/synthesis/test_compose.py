@@ -173,6 +173,32 @@ def test_map_leaves_the_template_where_the_first_source_is_nearer_by_the_margin(
     assert wanted.sum() > 800 if margin else np.array_equal(pair.alpha, template)
 
 
-def test_background_wants_the_spread(case):
-    with pytest.raises(ValueError, match="Expected `boundary` to be 'spread' with a `background`, got 'selection'"):
+def test_occlusion_spreads_before_another_photograph_alone(case):
+    """Samples 0 and 1 have a photograph behind them: the formula of `spread` by scipy; 2 and 3 that of `selection`."""
+    sharp, kernel, template, exchange = case
+    behind = sharp.clone()
+    behind[:2] = torch.rand(behind[:2].shape, generator=torch.Generator().manual_seed(7))
+    pair = compose(sharp, kernel, template, exchange, "occlusion", behind, margin=0.5)
+    front, back, matte = sharp.double(), behind.double(), template.double()
+    near = matte * front + (1 - matte) * scipy_blur(behind, kernel)
+    spread = scipy_blur(matte * front, kernel) + (1 - scipy_blur(template, kernel)) * back
+    selection = matte * scipy_blur(sharp, kernel) + (1 - matte) * front
+    for n, swapped in enumerate(exchange.tolist()):
+        far = (spread if n < 2 else selection)[n]
+        first, second = (far, near[n]) if swapped else (near[n], far)
+        torch.testing.assert_close(pair.a[n].double(), first.double(), rtol=0, atol=1e-5)
+        torch.testing.assert_close(pair.b[n].double(), second.double(), rtol=0, atol=1e-5)
+    # Where there is but one photograph the sources share it out between them, and the map is the template.
+    alone = torch.where(exchange[:, None, None, None], 1 - template, template)[2:]
+    assert torch.equal(pair.alpha[2:], alone)
+    assert torch.equal(blend(pair.a, pair.b, pair.alpha)[2:], sharp[2:])
+
+
+def test_occlusion_without_a_background_is_selection(case):
+    pairs = (compose(*case, kind).tensors().values() for kind in ("occlusion", "selection"))
+    assert all(torch.equal(got, wanted) for got, wanted in zip(*pairs, strict=True))
+
+
+def test_background_wants_a_boundary_that_spreads(case):
+    with pytest.raises(ValueError, match="Expected `boundary` to be 'spread' or 'occlusion' with a `background`, got"):
         compose(*case, background=case[0])

@@ -63,7 +63,7 @@ def test_negative_softness_and_shift():
 
 @pytest.mark.parametrize("options", [{"backgrounds": 1.5, "boundary": "spread"}, {"backgrounds": 0.5}], ids=str)
 def test_backgrounds_that_cannot_be(options):
-    with pytest.raises(ValueError, match="Expected `backgrounds` to be a share, of the boundary 'spread'"):
+    with pytest.raises(ValueError, match="Expected `backgrounds` to be a share, and 0 with the boundary 'selection'"):
         paper(**options)
 
 
@@ -167,8 +167,25 @@ def test_backgrounds_are_behind_where_they_are_drawn():
     assert torch.equal(pair.sharp, torch.where(template == 1, sharp, bank))
 
 
+@pytest.mark.parametrize("options", [{}, {"softness": 1.0}], ids=str)
+def test_occlusion_is_the_pairs_with_a_background_and_selection_those_without(options):
+    options = {**options, "margin": 0.5}
+    occlusion = drawn(boundary="occlusion", backgrounds=0.5, **options)
+    spread, selection = drawn(boundary="spread", backgrounds=0.5, **options), drawn(**options)
+    bank = photos(12)
+    draw = occlusion.draw(torch.arange(12), generator())
+    behind = draw.background != draw.crop
+    assert 0 < behind.sum() < 12
+    pair = occlusion(bank[draw.crop], draw, bank[draw.background])
+    expected = spread(bank[draw.crop], draw, bank[draw.background]), selection(bank[draw.crop], draw)
+    for name, got in pair.tensors().items():
+        for which, wanted in zip((behind, ~behind), expected, strict=True):
+            torch.testing.assert_close(got[which], wanted.tensors()[name][which])
+    assert not torch.equal(pair.b[~behind], expected[0].b[~behind])
+
+
 def test_unknown_boundary():
-    with pytest.raises(ValueError, match="Expected `boundary` to be 'selection' or 'spread', got 'matte'"):
+    with pytest.raises(ValueError, match="Expected `boundary` to be 'selection', 'spread' or 'occlusion', got 'matte'"):
         paper(boundary="matte")
 
 
