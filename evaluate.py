@@ -25,8 +25,10 @@ def main(config: DictConfig) -> None:
     from mfif.evaluation.runner import Evaluation
     from mfif.evaluation.trial import Trials
     from mfif.evaluation.workers import available_cores
-    from mfif.fusion.fusers import Fuser, check_precision, check_self_ensemble
+    from mfif.fusion.fusers import Fuser, check_precision
     from mfif.fusion.loading import choose_device
+    from mfif.fusion.scales import check_scales
+    from mfif.fusion.self_ensemble import check_self_ensemble
     from mfif.report.files import Report
     from mfif.report.page import write_page
     from mfif.report.published import published_rows
@@ -44,6 +46,7 @@ def main(config: DictConfig) -> None:
             )
     check_precision(config.precision)
     check_self_ensemble(config.self_ensemble)
+    check_scales(config.scales)
     build = partial(instantiate, _convert_="all")
     device = choose_device(config.device)
     refine = build(config.refine) if config.refine else None
@@ -52,7 +55,8 @@ def main(config: DictConfig) -> None:
         if isinstance(method, Fuser):
             own = method.threshold is None or method.refine is not None  # part of the method
             cut = {} if own else {"threshold": config.threshold, "refine": refine}
-            precise = {key: config[key] for key in ("precision", "self_ensemble")} if method.has_network else {}
+            of_networks = ("precision", "self_ensemble", "scales")
+            precise = {key: config[key] for key in of_networks} if method.has_network else {}
             methods[name] = replace(method, tile=config.tile, **precise, **cut)
     benchmarks = {name: build(node) for name, node in config.benchmark.items() if name != "root"}
     metrics = build(config.metrics)

@@ -77,6 +77,7 @@ class EvaluateConfig:
         tile: Side of the tiles a large image is cut into, in pixels.
         precision: What networks compute in: ``"32"`` or ``"bf16"``; see `mfif.fusion.fusers.Fuser`.
         self_ensemble: In how many orientations networks see a pair: 1, 2, 4 or 8; see `mfif.fusion.fusers.Fuser`.
+        scales: In how many resolutions networks see a pair, None for as many as its size asks for; see there, too.
         on_error: ``stop`` at the first pair that cannot be used, or ``skip`` it.
         pictures: Whether fused images, decision maps and differences are written.
         output: Folder of this evaluation.
@@ -95,6 +96,7 @@ class EvaluateConfig:
     tile: int = 768
     precision: str = "32"
     self_ensemble: int = 1
+    scales: int | None = 1
     on_error: str = "stop"
     pictures: bool = True
     workers: int | None = None

@@ -274,6 +274,7 @@ def test_a_score_that_is_undefined_is_named(run: Run, tmp_path: Path) -> None:
         (["device=cuda:99"], "cuda:99"),
         (["on_error=maybe"], "on_error"),
         (["method=laplacian", "self_ensemble=3"], "Expected `self_ensemble` to be 1, 2, 4 or 8, got 3"),
+        (["method=laplacian", "scales=0"], "Expected `scales` to be positive, or none for as many"),
         (["method=laplacian", "precision=bf61"], "Expected `precision` to be 32 or bf16, got 'bf61'"),
         (["refine=small_regions", "refine.shar=0.1"], "Did you mean `share`?"),
         (["tile=0"], "tile"),

@@ -119,6 +119,13 @@ def add_to(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         help="orientations the network sees the pair in: fewer mistakes, as many times the time (default: %(default)s)",
     )
     limits.add_argument(
+        "--scales",
+        type=int,
+        default=None,
+        metavar="N",
+        help="resolutions the network sees the pair in, each half of the former (default: as the size asks for)",
+    )
+    limits.add_argument(
         "--tile",
         type=int,
         default=768,

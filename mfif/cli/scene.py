@@ -78,6 +78,7 @@ def _fuse(
                 device=options.device,
                 precision=options.precision,
                 self_ensemble=options.self_ensemble,
+                scales=options.scales,
                 on_error="skip" if options.on_error == "skip" else "raise",
                 output=output,
                 maps=bool(maps),

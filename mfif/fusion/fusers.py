@@ -10,23 +10,14 @@ from torch import Tensor, nn
 from mfif.errors import InputError
 from mfif.fusion.levels import blend_bands, blend_levels, colour, from_unit, gain_of, to_unit
 from mfif.fusion.refine import Refinement, refined
-from mfif.fusion.self_ensemble import ORIENTATIONS, mean_map
+from mfif.fusion.scales import View, check_scales, log_odds, scales_of, score_of, scores_at
+from mfif.fusion.self_ensemble import check_self_ensemble, mean_map
 from mfif.fusion.tiles import Raster, Watch, as_tensor, bands, tiled, whole
 from mfif.pair import binarize, luma
 
 Precision = Literal["32", "bf16"]
 
 _PART = 1024  # side in pixels of what is converted at once
-
-
-def check_self_ensemble(orientations: int) -> None:
-    """Raise unless a network can see a pair in so many orientations.
-
-    Raises:
-        InputError: It cannot.
-    """
-    if orientations not in ORIENTATIONS:
-        raise InputError(f"Expected `self_ensemble` to be 1, 2, 4 or 8, got {orientations!r}.")
 
 
 def check_precision(precision: str) -> None:
@@ -84,13 +75,16 @@ class Fuser:
             hardware that has it. The map then differs in few pixels, and tiles agree with the whole only nearly.
         self_ensemble: In how many orientations the network sees the pair: 1, 2, 4 or 8, for as many times the time. The
             map is the mean, see `mfif.fusion.self_ensemble`.
+        scales: In how many resolutions, each half of the former, a network looks at the pair; None takes as many as
+            the size asks for. What it is not sure of at full resolution is decided by the others, see
+            `mfif.fusion.scales`. A method without a network has one.
         gain: What levels are multiplied by before the estimator sees them; None takes the least that
             `mfif.fusion.levels.gain_of` says of the sources. Every pixel of the result is a source's all the same.
         watch: Is told of every tile that has been decided, in pixels.
 
     Raises:
         InputError: `tile` is not positive, or `precision` is none of the two, or not 32 for what is no network, or
-            `self_ensemble` is none of the four, or not 1 for what is no network.
+            `self_ensemble` is none of the four, or not 1 for what is no network, and so `scales`, which is positive.
         ValueError: `refine` is given without a threshold.
     """
 
@@ -100,6 +94,7 @@ class Fuser:
     tile: int | None = 768
     precision: Precision = "32"
     self_ensemble: int = 1
+    scales: int | None = 1
     gain: float | None = None
     watch: Watch | None = field(default=None, compare=False, repr=False)
 
@@ -107,10 +102,13 @@ class Fuser:
         check_tile(self.tile)
         check_precision(self.precision)
         check_self_ensemble(self.self_ensemble)
+        check_scales(self.scales)
         if self.precision != "32" and not self.has_network:
             raise InputError("Expected `precision` to be 32 for a method without a network. Leave it out.")
         if self.self_ensemble != 1 and not self.has_network:
             raise InputError("Expected `self_ensemble` to be 1 for a method without a network. Leave it out.")
+        if self.scales not in (1, None) and not self.has_network:
+            raise InputError("Expected `scales` to be 1 for a method without a network. Leave it out.")
         if self.refine is not None and self.threshold is None:
             raise ValueError("Expected `threshold` to be set where `refine` is: only a binary map is refined.")
 
@@ -180,15 +178,31 @@ class Fuser:
         return replace(self, gain=min(map(gain_of, sources)))
 
     def _decided(self, a: Raster, b: Raster) -> Tensor:
-        return whole(self._bands(self._decide, a, b), a.shape[-2])
+        scales = (self.scales or scales_of(*a.shape[-2:])) if self.has_network else 1
+        if scales == 1:
+            return whole(self._bands(self._decide, a, b), a.shape[-2])
+        share = 1 / sum(4.0**-level for level in range(scales))
+        watch = self.watch
+        told = self if watch is None else replace(self, watch=lambda pixels: watch(pixels * share))
+        score = scores_at(scales, a, b, self._view, told._score)
+        if self.threshold is None:
+            return score.float().sigmoid()
+        return (score >= log_odds(self.threshold)).to(torch.uint8)
+
+    def _score(self, view: View, a: Raster, b: Raster) -> Tensor:
+        def score(a: Tensor, b: Tensor) -> Tensor:
+            return score_of(self._alpha(view(a), view(b)))
+
+        return whole(self._bands(score, a, b), a.shape[-2])
+
+    def _decide(self, a: Tensor, b: Tensor) -> Tensor:
+        alpha = self._alpha(self._view(a), self._view(b))
+        return alpha if self.threshold is None else binarize(alpha, self.threshold).to(torch.uint8)
 
     @torch.no_grad()
-    def _decide(self, a: Tensor, b: Tensor) -> Tensor:
-        views = self._view(a), self._view(b)
+    def _alpha(self, a: Tensor, b: Tensor) -> Tensor:
         with self._autocast(a):
-            stride = getattr(self.estimator, "stride", 1)
-            alpha = mean_map(self.estimator, *views, self.self_ensemble, stride)
-        return alpha if self.threshold is None else binarize(alpha, self.threshold).to(torch.uint8)
+            return mean_map(self.estimator, a, b, self.self_ensemble, getattr(self.estimator, "stride", 1))
 
     @torch.no_grad()
     def _focus(self, image: Tensor) -> Tensor:

@@ -69,6 +69,7 @@ def fuse(
     device: str = "auto",
     precision: Precision = "32",
     self_ensemble: int = 1,
+    scales: int | None = None,
     on_error: OnError = "raise",
     output: str | Path | None = None,
     maps: bool = True,
@@ -101,6 +102,8 @@ def fuse(
         precision: ``"bf16"`` lets the network of a method compute in bfloat16; see `mfif.fusion.fusers.Fuser`.
         self_ensemble: In how many orientations the network of a method sees the pair, 1, 2, 4 or 8: a map with fewer
             mistakes, for as many times the time; see `mfif.fusion.fusers.Fuser`.
+        scales: In how many resolutions, each half of the former, the network of a method sees the pair; None leaves it
+            to the method, and those of `load` have it by the size of the images; see `mfif.fusion.scales`.
         on_error: ``"skip"`` leaves out images that cannot be read, ``"raise"`` stops.
         output: A name that ends in .tif, to write the fused image to, strip by strip, as are the images read that are
             paths: memory then holds the map, of 1 byte a pixel where it is not blended, and not the images. What else
@@ -114,8 +117,8 @@ def fuse(
 
     Raises:
         InputError: An image cannot be read, the method cannot be loaded, takes another number of images, or has no
-            binary map to refine or no network for a `precision` or `self_ensemble`; `output` is no TIFF or cannot be
-            written.
+            binary map to refine or no network for a `precision`, `self_ensemble` or `scales`; `output` is no TIFF or
+            cannot be written.
         ValueError: There are fewer than two images, or they differ in shape or type.
         TypeError: An image is of a kind that cannot be fused.
 
@@ -143,7 +146,7 @@ def fuse(
     """
     place = choose_device(device)
     loaded = load(method) if isinstance(method, str | Path) else method
-    configured = _configured(loaded, refine, blend_width, tile, precision, self_ensemble)
+    configured = _configured(loaded, refine, blend_width, tile, precision, self_ensemble, scales)
     scratch = None if output is None else Scratch(tiff_name(output).parent, place)
     frames = Frames(dict(enumerate(each_page(images))), place, scratch)
     told = progress or _nobody
@@ -196,9 +199,9 @@ def _watched(method: Method, count: int, pixels: int, told: Progress) -> Method:
     if not isinstance(method, Fuser | ImageFuser):
         return method
     total = pixels * calls_of(method, count)
-    done = 0
+    done = 0.0
 
-    def watch(more: int) -> None:
+    def watch(more: float) -> None:
         nonlocal done
         done += more
         told("fusing", min(done / total, 1.0))
@@ -213,14 +216,17 @@ def _configured(
     tile: int | None,
     precision: Precision,
     self_ensemble: int,
+    scales: int | None,
 ) -> Method:
     """The method with what `fuse` was told about it."""
+    told: dict[str, Any] = {"precision": precision} if precision != "32" else {}
+    told |= {"self_ensemble": self_ensemble} if self_ensemble != 1 else {}
+    told |= {"scales": scales} if scales is not None else {}
     if isinstance(method, Fuser):
-        told: dict[str, Any] = {"precision": precision} if precision != "32" else {}
-        told |= {"self_ensemble": self_ensemble} if self_ensemble != 1 else {}
         method = replace(method, tile=tile, **told)
-    elif precision != "32" or self_ensemble != 1:
-        name, plain = ("precision", 32) if precision != "32" else ("self_ensemble", 1)
+    elif told:
+        name = next(iter(told))
+        plain = 32 if name == "precision" else 1
         raise InputError(f"Expected `{name}` to be {plain} for a method that makes no map by a network. Leave it out.")
     elif isinstance(method, ImageFuser):
         method = replace(method, tile=tile)

@@ -23,7 +23,8 @@ def load(checkpoint_or_name: str | Path, device: torch.device | str = "cpu") -> 
 
     Returns:
         The method. A map is thresholded at 0.5 where the name does not say otherwise, and refined where that is part of
-        the method: that of `mfif.models.Cnn` and `mfif.models.PixelCnn`, as by ``refine=liu2017``.
+        the method: that of `mfif.models.Cnn` and `mfif.models.PixelCnn`, as by ``refine=liu2017``. Networks of ours see
+        large images in several resolutions, see `mfif.fusion.scales`.
 
     Raises:
         InputError: There is no such file or name, or the file is no checkpoint of ours.
@@ -69,7 +70,7 @@ def _method_of(network: nn.Module) -> Method:
         return ImageFuser(ChannelByChannel(network))
     if isinstance(network, mfif.models.Cnn | mfif.models.PixelCnn):
         return Fuser(network, refine=InTurn({"small_regions": RemoveSmallRegions(), "guided_filter": GuidedFilter()}))
-    return Fuser(network)
+    return Fuser(network, scales=None)
 
 
 def method_names() -> list[str]:

@@ -6,9 +6,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mfif.errors import InputError
+
 ORIENTATIONS = (1, 2, 4, 8)
 # Whether it is transposed, and quarter turns after that.
 _TURNS = ((False, 0), (False, 2), (True, 0), (True, 2), (False, 1), (False, 3), (True, 1), (True, 3))
+
+
+def check_self_ensemble(orientations: int) -> None:
+    """Raise unless a network can see a pair in so many orientations.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if orientations not in ORIENTATIONS:
+        raise InputError(f"Expected `self_ensemble` to be 1, 2, 4 or 8, got {orientations!r}.")
 
 
 def mean_map(

@@ -26,7 +26,7 @@ Keep = Callable[[Iterable[Tensor], int], Raster]
 """What is done with an image that comes in bands, given their height together: `whole`, or to lay it down in a file."""
 
 
-Watch = Callable[[int], None]
+Watch = Callable[[float], None]
 """What is told the number of pixels that were done since it was told last."""
 
 

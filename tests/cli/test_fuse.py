@@ -167,6 +167,7 @@ def test_options_reach_the_fusion(pair: tuple[str, str]) -> None:
             (["--tile", "16"], {}),
             (["--precision", "bf16"], {"precision": "bf16"}),
             (["--self-ensemble", "8"], {"self_ensemble": 8}),
+            (["--scales", "2"], {"scales": 2}),
         ]
     ):
         assert main(["fuse", *pair, "-o", f"{number}.png", *words]) == 0

@@ -86,7 +86,7 @@ def test_a_method_does_not_depend_on_its_siblings() -> None:
         "guided",
         "pair",
         "regions",
-        *(f"fusion.{room}" for room in ("fusers", "levels", "refine", "self_ensemble", "tiles")),
+        *(f"fusion.{room}" for room in ("fusers", "levels", "refine", "scales", "self_ensemble", "tiles")),
     }
     assert _imported("mfif.fusion.fusers") == {f"mfif.{module}" for module in below}
     scoring = _imported("mfif.metrics.perception")
