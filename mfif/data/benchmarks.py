@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mfif.data.photos import Photos
 from mfif.errors import InputError, suggest
@@ -139,14 +140,20 @@ class SyntheticPairs:
         synthesizer: What is done to them.
         per_photo: Pairs made of each photograph.
         seed: What the draws depend on.
+        enlarged: How many times photographs are enlarged along each side before that, bicubically: soft pictures of
+            many pixels.
 
     Raises:
-        ValueError: `per_photo` is not positive.
+        ValueError: `per_photo` or `enlarged` is not positive.
     """
 
-    def __init__(self, photos: Photos, synthesizer: Synthesizer, per_photo: int = 2, seed: int = 0) -> None:
-        if per_photo < 1:
-            raise ValueError(f"Expected `per_photo` to be positive, got {per_photo}.")
+    def __init__(
+        self, photos: Photos, synthesizer: Synthesizer, per_photo: int = 2, seed: int = 0, enlarged: int = 1
+    ) -> None:
+        for name, value in {"per_photo": per_photo, "enlarged": enlarged}.items():
+            if value < 1:
+                raise ValueError(f"Expected `{name}` to be positive, got {value}.")
+        self.enlarged = enlarged
         self.photos = photos
         self.synthesizer = synthesizer
         self.per_photo = per_photo
@@ -167,9 +174,16 @@ class SyntheticPairs:
         photo = to_batch(read_image(path))
         white = torch.iinfo(photo.dtype).max
         background = _fitted(to_batch(read_image(behind)), photo) if self.synthesizer.backgrounds else photo
-        pair = self.synthesizer(photo.float() / white, draw, background.float() / torch.iinfo(background.dtype).max)
+        units = [image.float() / torch.iinfo(image.dtype).max for image in (photo, background)]
+        scene, rear = map(self._enlarge, units)
+        pair = self.synthesizer(scene, draw, rear)
         a, b, sharp = ((image * white).round().to(photo.dtype) for image in (pair.a, pair.b, pair.sharp))
         return BenchmarkPair(name, a, b, sharp, pair.alpha)
+
+    def _enlarge(self, image: Tensor) -> Tensor:
+        if self.enlarged == 1:
+            return image
+        return F.interpolate(image, scale_factor=float(self.enlarged), mode="bicubic").clamp(0, 1)
 
 
 def _fitted(image: Tensor, like: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -122,9 +123,24 @@ def test_synthetic_pairs_carry_their_truth(photos: Path) -> None:
         assert all(map(torch.equal, pair[1:], again()[1:]))
 
 
-def test_synthetic_pairs_refuse_nothing(photos: Path) -> None:
-    with pytest.raises(ValueError, match="per_photo"):
-        SyntheticPairs(FolderPhotos(str(photos)), Synthesizer(GaussianKernels(), PaperTemplates()), per_photo=0)
+@pytest.mark.parametrize("name", ["per_photo", "enlarged"])
+def test_synthetic_pairs_refuse_nothing(photos: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=f"Expected `{name}` to be positive, got 0"):
+        SyntheticPairs(FolderPhotos(str(photos)), Synthesizer(GaussianKernels(), PaperTemplates()), **{name: 0})
+
+
+def test_synthetic_pairs_of_enlarged_photographs(photos: Path) -> None:
+    """Enlarged as OpenCV does it, before anything is blurred."""
+    source = FolderPhotos(str(photos), holdout=0.4)
+    synthesizer = Synthesizer(GaussianKernels((1.0, 2.0)), PaperTemplates())
+    name, load = SyntheticPairs(source, synthesizer, per_photo=1, enlarged=2).pairs()[0]
+    pair = load()
+    assert pair.sharp is not None
+    assert pair.alpha is not None
+    photo = np.array(Image.open(photos / f"{name[:-2]}.png"))
+    expected = cv2.resize(photo, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    assert np.abs(to_pixels(pair.sharp).astype(int) - expected).max() <= 1
+    assert torch.equal(torch.where(pair.alpha == 1, pair.a, pair.b), pair.sharp)
 
 
 @pytest.mark.parametrize("size", [(96, 72), (72, 96), (60, 200)], ids=str)
