@@ -78,6 +78,12 @@ TABLES = {
         Column("seconds", "seconds", _decimals(2)),
         Column("peak MB", "peak_mb", _decimals(0)),
     ],
+    "scales": [
+        Column("megapixels", "megapixels"),
+        Column("resolutions", "scales"),
+        Column("seconds", "seconds", _decimals(2)),
+        Column("peak MB", "peak_mb", _decimals(0)),
+    ],
     "freed": [
         Column("megapixels", "megapixels"),
         Column("memory of freed tensors", "freed"),
