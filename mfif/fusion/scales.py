@@ -18,7 +18,7 @@ Scores = Callable[[View, Raster, Raster], Tensor]
 
 _LEAST = 384  # pixels of the longer side of the smallest picture that is looked at
 _PART = 1024  # side in pixels of what is halved at once, even
-_WHITE = 65535  # of halved pictures, which are kept in 16 bits
+_WHITE, _MIDDLE = 65535, 32768  # of halved pictures, which are kept in 16 bits; with a sign, for all devices know those
 _SURE = 1e-6  # what is nearer to 0 or 1 counts as this near
 _BLOCK = 32  # side in pixels of the blocks whose scores are averaged; three by three tell how sure a network is
 _UNSURE, _CERTAIN = 4.0, 8.0  # mean scores at which what lies below counts fully, and not at all
@@ -30,7 +30,7 @@ def scales_of(height: int, width: int) -> int:
     """How many resolutions a picture is looked at in: it is halved while its longer side keeps 384 pixels.
 
     Example:
-        >>> [scales_of(side, _PART) for side in (520, 768, 1536, 3072, 6000)]
+        >>> [scales_of(side, side) for side in (520, 768, 1536, 3072, 6000)]
         [1, 2, 3, 4, 4]
     """
     return max((max(height, width) // _LEAST).bit_length(), 1)
@@ -73,12 +73,12 @@ def halved(image: Raster, view: View) -> Tensor:
         view: What shall be halved of it.
 
     Returns:
-        ``(B, C', (H + 1) // 2, (W + 1) // 2)``, in 16 bits.
+        ``(B, C', (H + 1) // 2, (W + 1) // 2)``, as `unhalved` takes it.
     """
 
     def part(window: Tensor) -> Tensor:
         mean = F.avg_pool2d(view(window), 2, ceil_mode=True, count_include_pad=False)
-        return (mean.clamp(0, 1) * _WHITE).round().to(torch.int32).to(torch.uint16)
+        return ((mean.clamp(0, 1) * _WHITE).round() - _MIDDLE).to(torch.int16)
 
     height, width = image.shape[-2:]
     rows = [
@@ -90,7 +90,7 @@ def halved(image: Raster, view: View) -> Tensor:
 
 def unhalved(image: Tensor) -> Tensor:
     """What was halved in [0, 1], float32."""
-    return image.float() / _WHITE
+    return (image.float() + _MIDDLE) / _WHITE
 
 
 def log_odds(level: float) -> float:
