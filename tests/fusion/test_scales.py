@@ -120,8 +120,11 @@ def test_parts_are_joined_as_the_whole(size: tuple[int, int], monkeypatch: pytes
     assert not torch.equal(found, fine)
 
 
-def unsure(network: nn.Module) -> nn.Module:
-    """An untrained network whose maps are not one half everywhere."""
+def unsure(build: Callable[[], nn.Module]) -> nn.Module:
+    """An untrained network, always the same one, whose maps are not one half everywhere."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(2)
@@ -133,7 +136,7 @@ def unsure(network: nn.Module) -> nn.Module:
 def test_tiles_give_the_map_of_the_whole(
     build: Callable[[], nn.Module], orientations: int, pair: tuple[Tensor, Tensor]
 ) -> None:
-    network = unsure(build())
+    network = unsure(build)
     a, b = (image.repeat(1, 1, 3, 2) for image in pair)
     whole, tiled, plain = (
         Fuser(network, threshold=None, tile=tile, scales=scales, self_ensemble=orientations).decision_map(a, b)
@@ -144,7 +147,7 @@ def test_tiles_give_the_map_of_the_whole(
 
 
 def test_sources_that_change_places_give_the_complement(pair: tuple[Tensor, Tensor]) -> None:
-    network = unsure(ContextTwoStream(4, levels=2, detail=2))
+    network = unsure(lambda: ContextTwoStream(4, levels=2, detail=2))
     a, b = pair
     soft = Fuser(network, threshold=None, scales=3)
     torch.testing.assert_close(soft.decision_map(a, b), 1 - soft.decision_map(b, a), rtol=0, atol=1e-6)
@@ -154,7 +157,7 @@ def test_sources_that_change_places_give_the_complement(pair: tuple[Tensor, Tens
 
 @pytest.mark.parametrize("level", [0.3, 0.5, 0.7])
 def test_scores_are_cut_where_the_map_is(level: float, pair: tuple[Tensor, Tensor]) -> None:
-    network = unsure(ContextTwoStream(4, levels=2, detail=2))
+    network = unsure(lambda: ContextTwoStream(4, levels=2, detail=2))
     soft, cut = (Fuser(network, threshold, scales=2).decision_map(*pair) for threshold in (None, level))
     clear = (soft - level).abs() > 1e-3
     assert torch.equal(cut[clear], (soft[clear] >= level).float())
@@ -162,7 +165,7 @@ def test_scores_are_cut_where_the_map_is(level: float, pair: tuple[Tensor, Tenso
 
 
 def test_as_many_as_the_size_asks_for() -> None:
-    fuser = Fuser(unsure(ContextTwoStream(2, levels=1)), threshold=None, scales=None)
+    fuser = Fuser(unsure(lambda: ContextTwoStream(2, levels=1)), threshold=None, scales=None)
     for width, scales in ((767, 1), (768, 2), (1536, 3)):
         a, b = torch.rand(2, 1, 1, 17, width, generator=generator())
         assert torch.equal(fuser.decision_map(a, b), replace(fuser, scales=scales).decision_map(a, b))
@@ -184,7 +187,7 @@ def test_shipped_networks_see_large_pictures_in_several() -> None:
 @pytest.mark.parametrize("scales", [1, 3])
 def test_what_is_done_is_told_in_pixels_of_the_picture(scales: int, pair: tuple[Tensor, Tensor]) -> None:
     told: list[float] = []
-    network = unsure(ContextTwoStream(2, levels=1))
+    network = unsure(lambda: ContextTwoStream(2, levels=1))
     Fuser(network, tile=16, scales=scales, watch=told.append).decision_map(*pair)
     assert sum(told) == pytest.approx(75 * 141, rel=0.02)  # what is odd is halved to a little more
     assert len(told) > scales
