@@ -124,7 +124,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.once:
-        *words, paths = *options.once[:4], options.once[4:]
+        words, paths = options.once[:4], options.once[4:]
         print(json.dumps(fuse_once(*words, paths)))
         return
     comparison = options.compare or "scaling"

@@ -1,7 +1,7 @@
 """One map of what a network says of a large picture at several resolutions."""
 
 from collections.abc import Callable
-from math import ceil, inf, log
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -17,13 +17,12 @@ Scores = Callable[[View, Raster, Raster], Tensor]
 """Gives the scores of a pair, see `score_of`, of what a view makes of it."""
 
 _LEAST = 384  # pixels of the longer side of the smallest picture that is looked at
-_PART = 1024  # side in pixels of what is halved at once, even
 _WHITE, _MIDDLE = 65535, 32768  # of halved pictures, which are kept in 16 bits; with a sign, for all devices know those
 _SURE = 1e-6  # what is nearer to 0 or 1 counts as this near
 _BLOCK = 32  # side in pixels of the blocks whose scores are averaged; three by three tell how sure a network is
 _UNSURE, _CERTAIN = 4.0, 8.0  # mean scores at which what lies below counts fully, and not at all
 _WEIGHT = 2.0  # of the score below, where it counts fully
-_ROWS = 512  # that are joined at once; a multiple of blocks
+_ROWS = 512  # that are halved or joined at once; a multiple of blocks
 
 
 def scales_of(height: int, width: int) -> int:
@@ -76,16 +75,13 @@ def halved(image: Raster, view: View) -> Tensor:
         ``(B, C', (H + 1) // 2, (W + 1) // 2)``, as `unhalved` takes it.
     """
 
-    def part(window: Tensor) -> Tensor:
-        mean = F.avg_pool2d(view(window), 2, ceil_mode=True, count_include_pad=False)
-        return ((mean.clamp(0, 1) * _WHITE).round() - _MIDDLE).to(torch.int16)
+    def mean(rows: Tensor) -> Tensor:
+        pooled = F.avg_pool2d(view(rows), 2, ceil_mode=True, count_include_pad=False)
+        return ((pooled.clamp(0, 1) * _WHITE).round() - _MIDDLE).to(torch.int16)
 
-    height, width = image.shape[-2:]
-    rows = [
-        torch.cat([part(image[..., top : top + _PART, left : left + _PART]) for left in range(0, width, _PART)], dim=-1)
-        for top in range(0, height, _PART)
-    ]
-    return torch.cat(rows, dim=-2)
+    height = image.shape[-2]
+    parts = [mean(image[..., top : min(top + _ROWS, height), :]) for top in range(0, height, _ROWS)]
+    return torch.cat(parts, dim=-2)
 
 
 def unhalved(image: Tensor) -> Tensor:
@@ -95,15 +91,12 @@ def unhalved(image: Tensor) -> Tensor:
 
 def log_odds(level: float) -> float:
     """The score of a level of a map."""
-    if not 0 < level < 1:
-        return -inf if level <= 0 else inf
-    return log(level / (1 - level))
+    return torch.tensor(level, dtype=torch.float64).clamp(0, 1).logit().item()
 
 
 def score_of(alpha: Tensor) -> Tensor:
     """The logarithm of the odds that a map stands for, float16; of the complement it is exactly the opposite."""
-    larger = torch.maximum(alpha, 1 - alpha).clamp(max=1 - _SURE)
-    odds = (larger / (1 - larger)).log()
+    odds = torch.maximum(alpha, 1 - alpha).logit(eps=_SURE)  # of the larger one, for the other's rounds otherwise
     return torch.where(alpha < 0.5, -odds, odds).half()
 
 

@@ -68,13 +68,13 @@ def compose(
     if background is not None:
         if boundary == "selection":
             raise ValueError("Expected `boundary` to be 'spread' or 'occlusion' with a `background`, got 'selection'.")
-        matte = blur(template, kernel)
-        near = blend(sharp, blur(background, kernel), template)
+        matte, behind = blur(template, kernel), blur(background, kernel)
+        near = blend(sharp, behind, template)
         far = blur(template * sharp, kernel) + (1 - matte) * background
         beside = matte > _REACH
         if boundary == "occlusion":
             alone = (sharp == background).flatten(1).all(1)[:, None, None, None]
-            far = torch.where(alone, blend(blur(sharp, kernel), sharp, template), far)
+            far = torch.where(alone, blend(behind, sharp, template), far)
             beside = beside & ~alone
         sharp = blend(sharp, background, template)
         template = torch.where(beside & _nearer(near, far, sharp, margin), torch.ones_like(template), template)

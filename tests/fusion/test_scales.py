@@ -35,10 +35,10 @@ def pair() -> tuple[Tensor, Tensor]:
     return a, b
 
 
-@pytest.mark.parametrize("part", [1024, 8])
+@pytest.mark.parametrize("rows", [512, 8])
 @pytest.mark.parametrize("size", [(40, 26), (2, 2)], ids=str)
-def test_halved_is_the_local_mean(size: tuple[int, int], part: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfif.fusion.scales._PART", part)
+def test_halved_is_the_local_mean(size: tuple[int, int], rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mfif.fusion.scales._ROWS", rows)
     image = torch.rand(2, 3, *size, generator=generator())
     found = halved(image, same)
     assert found.dtype == torch.int16
